@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { canonicalJson, sha256Hex } from '../canonical-json.ts';
+import { requestKeySchema } from '../run-event/request-key.ts';
+import { currencyCode, decimalString, eventId, idToken, isoDate, relativePath, schemaVersion, sha256 } from '../scalars.ts';
+
+export const partRoles = [
+  'setup',
+  'market',
+  'fixings',
+  'conventions',
+  'curve-config',
+  'todays-market',
+  'pricing-engine',
+  'simulation',
+  'netting',
+  'portfolio',
+] as const;
+
+/** One file of the engine's input, stored once by its content as `objects/<sha256>`. */
+export const partSchema = z.strictObject({
+  path: relativePath,
+  size: z.int().min(0),
+  sha256,
+  role: z.enum(partRoles),
+});
+
+/** Why something of the request was left out: the netting set that goes, and the thing that is wrong, by name. */
+export const refusalSchema = z.strictObject({
+  nettingSetId: z.string(),
+  tradeId: z.string().nullable(),
+  /** The defect class, such as `unknown-trade-type`. */
+  code: z.string().regex(/^[a-z0-9-]{3,60}$/),
+  /** The thing at fault: a trade id, quote key, index, field. */
+  subject: z.string(),
+  message: z.string(),
+});
+
+export const packagedTradeSchema = z.strictObject({
+  tradeId: idToken,
+  tradeType: z.string(),
+  /** Cost of one pricing on one path and date, in nanoseconds of one core (cost model of the engine's docs). */
+  costNanos: z.int().min(0),
+});
+
+export const packagedNettingSetSchema = z.strictObject({
+  id: idToken,
+  counterparty: idToken,
+  collateralised: z.boolean(),
+  trades: z.array(packagedTradeSchema).min(1),
+  /** Sum of absolute notionals in base currency at spot. */
+  grossNotional: decimalString,
+});
+
+/**
+ * What an input package consists of. Only text, integers and booleans, so that the canonical bytes are the same in
+ * every language; `packageId` is the SHA-256 of those bytes and is therefore not in it.
+ */
+export const manifestSchema = z.strictObject({
+  schemaVersion,
+  eventId,
+  requestKey: requestKeySchema,
+  asOf: isoDate,
+  baseCurrency: currencyCode,
+  samples: z.int(),
+  seed: z.int(),
+  quantile: decimalString,
+  gridDates: z.int().min(1),
+  strict: z.boolean(),
+  priority: z.int(),
+  generator: z.strictObject({ name: z.string(), version: z.string() }),
+  engine: z.strictObject({ name: z.string(), version: z.string() }),
+  /** Sorted by path. */
+  parts: z.array(partSchema).min(1).max(200),
+  /** Hash of `[[path, sha256], …]` of every part but the portfolio: shards with different values never merge. */
+  sharedInputHash: sha256,
+  /** Sorted by id. */
+  nettingSets: z.array(packagedNettingSetSchema).min(1),
+  /** Netting sets of the request that are not in the package. Sorted by id. */
+  refusedNettingSets: z.array(
+    z.strictObject({ id: z.string(), tradeCount: z.int().min(0), grossNotional: decimalString.nullable() }),
+  ),
+  refusals: z.array(refusalSchema),
+  warnings: z.array(z.strictObject({ code: z.string(), subject: z.string(), message: z.string() })),
+});
+
+export type Part = z.infer<typeof partSchema>;
+export type PartRole = (typeof partRoles)[number];
+export type Refusal = z.infer<typeof refusalSchema>;
+export type PackagedNettingSet = z.infer<typeof packagedNettingSetSchema>;
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The manifest's bytes as they are stored (`objects/<packageId>`) and hashed. */
+export function manifestBytes(manifest: Manifest): string {
+  return canonicalJson(manifest);
+}
+
+/** SHA-256 of the canonical manifest. */
+export function packageIdOf(manifest: Manifest): string {
+  return sha256Hex(manifestBytes(manifest));
+}
+
+/** The hash that all shards of a run must share. */
+export function sharedInputHashOf(parts: readonly Part[]): string {
+  const shared = parts.filter((part) => part.role !== 'portfolio').map((part) => [part.path, part.sha256] as const);
+  return sha256Hex(canonicalJson([...shared].sort(([a], [b]) => (a < b ? -1 : 1))));
+}
