@@ -43,15 +43,9 @@ export function canonicalJson(value: unknown, path = ''): string {
   throw new NotCanonicalError(path, `a ${typeof value} has no JSON form`);
 }
 
-/** Order of Python's `sorted` on text; JavaScript's default orders by UTF-16 unit, which differs above U+FFFF. */
+/** Order of Python's `sorted` on text, which is that of UTF-8 bytes; JavaScript's default orders by UTF-16 unit. */
 function compareCodePoints(a: string, b: string): number {
-  const left = [...a];
-  const right = [...b];
-  for (let index = 0; index < Math.min(left.length, right.length); index += 1) {
-    const difference = (left[index]?.codePointAt(0) ?? 0) - (right[index]?.codePointAt(0) ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return left.length - right.length;
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** SHA-256 as 64 lower-case hex digits. */

@@ -30,7 +30,9 @@ export const traceparent = z
 
 export const eventId = z.string().regex(/^[0-9a-f]{32}$/, 'must be an event id (32 hex digits)');
 
-export const runId = z.string().regex(/^xva-[0-9]{8}-[a-z0-9-]{1,27}$/, 'must be a run id such as xva-20260930-rates-…');
+export const runId = z
+  .string()
+  .regex(/^xva-[0-9]{8}-[a-z0-9-]{1,27}$/, 'must be a run id such as xva-20260930-rates-…');
 
 export const taskId = z.string().regex(/^(shard-[0-9]{4}|merge)$/, 'must be shard-0001 … shard-9999 or merge');
 

@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { canonicalJson, sha256Hex } from '../canonical-json.ts';
 import { requestKeySchema } from '../run-event/request-key.ts';
-import { currencyCode, decimalString, eventId, idToken, isoDate, relativePath, schemaVersion, sha256 } from '../scalars.ts';
+import {
+  currencyCode,
+  decimalString,
+  eventId,
+  idToken,
+  isoDate,
+  relativePath,
+  schemaVersion,
+  sha256,
+} from '../scalars.ts';
 
 export const partRoles = [
   'setup',

@@ -56,7 +56,12 @@ export const attemptSchema = z.strictObject({
   startedAt: timestamp,
 });
 
-export const reasonSchema = z.strictObject({ at: timestamp, code: z.string(), subject: z.string(), message: z.string() });
+export const reasonSchema = z.strictObject({
+  at: timestamp,
+  code: z.string(),
+  subject: z.string(),
+  message: z.string(),
+});
 
 /** The one row per run that says what should be. Written before Batch is touched; changed by compare-and-swap only. */
 export const runRecordSchema = z.strictObject({
@@ -98,7 +103,13 @@ export type Reason = z.infer<typeof reasonSchema>;
 export type RunRecord = z.infer<typeof runRecordSchema>;
 export type RunOutcome = z.infer<typeof runOutcomeSchema>;
 
-export const finalStates: ReadonlySet<RunState> = new Set<RunState>(['done', 'failed', 'cancelled', 'sweeping', 'swept']);
+export const finalStates: ReadonlySet<RunState> = new Set<RunState>([
+  'done',
+  'failed',
+  'cancelled',
+  'sweeping',
+  'swept',
+]);
 
 /** Something of the run may still need its packages, container and jobs. */
 export function isLive(state: RunState): boolean {

@@ -1,7 +1,17 @@
 import { z } from 'zod';
 import { engineInfoSchema, rejectionSchema } from '../job/bundle.ts';
 import { requestKeySchema } from '../run-event/request-key.ts';
-import { currencyCode, decimalString, eventId, idToken, isoDate, runId, schemaVersion, sha256, taskId } from '../scalars.ts';
+import {
+  currencyCode,
+  decimalString,
+  eventId,
+  idToken,
+  isoDate,
+  runId,
+  schemaVersion,
+  sha256,
+  taskId,
+} from '../scalars.ts';
 
 /** Value adjustments in the summary's base currency, as the engine's doubles print them to the last digit. */
 export const xvaMeasuresSchema = z.strictObject({
