@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { ConfigError, loadConfig, redactConfig, type ConfigSchema } from './config.ts';
 import { runChecks, type Check } from './health.ts';
 import { runWithLifecycle, type Lifecycle } from './lifecycle.ts';
-import { createLogger, describeError, logLevels, type LogLevel, type Logger } from './logging.ts';
+import { createLogger, describeError, logLevels, type Logger } from './logging.ts';
 
 /** Exit codes of every component, the same everywhere. */
 export const cliExitCodes = { ok: 0, failed: 1, usage: 2, badConfig: 3, notReady: 4, refused: 5, forced: 130 } as const;
@@ -70,7 +70,7 @@ export interface CliDefinition<S extends ConfigSchema> {
   readonly checks: (
     config: z.output<S>,
     logger: Logger,
-  ) => Promise<{ checks: readonly Check[]; close(): Promise<void> }>;
+  ) => Promise<{ checks: readonly Check[]; close: () => Promise<void> }>;
 }
 
 const epilogue = `
@@ -123,12 +123,18 @@ export function buildCli<S extends ConfigSchema>(definition: CliDefinition<S>, h
     for (const option of verb.options ?? []) command.option(option.flags, option.description, option.default);
     command.action(async (...received: unknown[]) => {
       const count = verb.args?.length ?? 0;
-      const args = received.slice(0, count).map((value) => (value === undefined ? '' : String(value as string)));
+      const args = received.slice(0, count).map((value) => (typeof value === 'string' ? value : ''));
       const options = received[count] as Record<string, string | boolean | undefined>;
-      await runVerb(definition, host, verb, args, options, program.opts());
+      await runVerb(definition, host, verb, args, options, program.opts<GlobalOptions>());
     });
   }
   return program;
+}
+
+interface GlobalOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly logLevel?: string;
 }
 
 async function runVerb<S extends ConfigSchema>(
@@ -137,9 +143,9 @@ async function runVerb<S extends ConfigSchema>(
   verb: Verb<S>,
   args: readonly string[],
   options: Readonly<Record<string, string | boolean | undefined>>,
-  globals: { config?: string; json?: boolean; logLevel?: string },
+  globals: GlobalOptions,
 ): Promise<void> {
-  const level = logLevels.find((name) => name === globals.logLevel) as LogLevel | undefined;
+  const level = logLevels.find((name) => name === globals.logLevel);
   if (level === undefined) throw new CliError(`--log-level must be one of ${logLevels.join(', ')}`, cliExitCodes.usage);
   const config = loadConfig(definition.configSchema, { env: host.env, file: globals.config });
   const logger = createLogger(definition.name, level, { write: (line) => void host.stderr.write(line) });

@@ -121,7 +121,7 @@ export function describeConfig(schema: ConfigSchema): readonly ConfigRow[] {
   return Object.entries(schema.shape as Record<string, z.ZodType>).map(([setting, field]) => {
     const { description, secret } = metaOf(field);
     const absent = field.safeParse(undefined);
-    const standard = absent.success ? (absent.data) : undefined;
+    const standard = absent.success ? absent.data : undefined;
     return {
       setting,
       env: envNameOf(setting),
