@@ -1,0 +1,92 @@
+"""Contracts that cross a process, as pydantic models; the law is `libs/xva-contracts`."""
+
+from xva_engine.contracts.base import Contract
+from xva_engine.contracts.bundle import Bundle, BundleFile, BundleInput, EngineInfo, Rejection, TaskReport
+from xva_engine.contracts.canonical_json import NotCanonicalError, canonical_hash, canonical_json, sha256_hex
+from xva_engine.contracts.frozen_request import (
+    Csa,
+    Fixing,
+    FrozenRequest,
+    FrozenTrade,
+    NettingSet,
+    Quote,
+    RequestKey,
+    RunSettings,
+)
+from xva_engine.contracts.manifest import (
+    ContractWarning,
+    Manifest,
+    NameVersion,
+    PackagedNettingSet,
+    PackagedTrade,
+    Part,
+    PartRole,
+    Refusal,
+    RefusedNettingSet,
+    package_id_of,
+    shared_input_hash_of,
+)
+from xva_engine.contracts.problem import PackageProblem, Problem, ProblemError
+from xva_engine.contracts.summary import NettingSetSummary, ResultSummary, XvaMeasures
+from xva_engine.contracts.task import EXIT_CODES, MergeInput, MergeSpec, ShardSpec, TaskProgress, parse_task_spec
+from xva_engine.contracts.trade_terms import (
+    TRADE_TERMS,
+    CrossCurrencySwapTerms,
+    FxForwardTerms,
+    FxNdfTerms,
+    FxOptionTerms,
+    RateSwapTerms,
+    SwaptionTerms,
+)
+
+__all__ = [
+    "EXIT_CODES",
+    "TRADE_TERMS",
+    "Bundle",
+    "BundleFile",
+    "BundleInput",
+    "Contract",
+    "ContractWarning",
+    "CrossCurrencySwapTerms",
+    "Csa",
+    "EngineInfo",
+    "Fixing",
+    "FrozenRequest",
+    "FrozenTrade",
+    "FxForwardTerms",
+    "FxNdfTerms",
+    "FxOptionTerms",
+    "Manifest",
+    "MergeInput",
+    "MergeSpec",
+    "NameVersion",
+    "NettingSet",
+    "NettingSetSummary",
+    "NotCanonicalError",
+    "PackageProblem",
+    "PackagedNettingSet",
+    "PackagedTrade",
+    "Part",
+    "PartRole",
+    "Problem",
+    "ProblemError",
+    "Quote",
+    "RateSwapTerms",
+    "Refusal",
+    "RefusedNettingSet",
+    "Rejection",
+    "RequestKey",
+    "ResultSummary",
+    "RunSettings",
+    "ShardSpec",
+    "SwaptionTerms",
+    "TaskProgress",
+    "TaskReport",
+    "XvaMeasures",
+    "canonical_hash",
+    "canonical_json",
+    "package_id_of",
+    "parse_task_spec",
+    "sha256_hex",
+    "shared_input_hash_of",
+]
