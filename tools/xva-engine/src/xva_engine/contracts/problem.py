@@ -1,6 +1,6 @@
 """Problem details (RFC 9457), the same rules as `libs/xva-contracts/src/problem.ts`."""
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from xva_engine.contracts.base import Contract
 from xva_engine.contracts.scalars import SafeInt
@@ -23,14 +23,14 @@ class Problem(Contract):
     title: str
     status: SafeInt
     code: str
-    detail: str | None = None
-    instance: str | None = None
-    request_id: str | None = None
-    errors: list[ProblemError] | None = None
+    detail: str = ""
+    instance: str = ""
+    request_id: str = ""
+    errors: list[ProblemError] = Field(default_factory=list)
 
     def to_json(self) -> dict[str, object]:
         """The problem without the members that are absent."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 class PackageProblem(Problem):
