@@ -106,7 +106,14 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/main.ts', 'libs/runtime/src/process-host.ts', '**/*.test.ts', '**/test/**/*.ts', '**/bench/**/*.ts', 'tools/**/*.ts'],
+    files: [
+      '**/main.ts',
+      'libs/runtime/src/process-host.ts',
+      '**/*.test.ts',
+      '**/test/**/*.ts',
+      '**/bench/**/*.ts',
+      'tools/**/*.ts',
+    ],
     rules: { 'no-restricted-properties': 'off' },
   },
   {

@@ -20,15 +20,24 @@ function appTargets(root) {
   const name = basename(root);
   return {
     build: {
-      command: `node tools/container/build.mjs ${name}`,
+      executor: '@nx/esbuild:esbuild',
+      options: {
+        main: `${root}/src/main.ts`,
+        tsConfig: `${root}/tsconfig.json`,
+        outputPath: `dist/apps/${name}`,
+        outputFileName: 'main.js',
+        format: ['esm'],
+        platform: 'node',
+        target: 'node24',
+        bundle: true,
+        thirdParty: false,
+        generatePackageJson: true,
+        skipTypeCheck: true,
+        esbuildOptions: { conditions: ['@xva/source'], outExtension: { '.js': '.js' } },
+      },
       cache: true,
-      inputs: [
-        'production',
-        '^production',
-        '{workspaceRoot}/tools/container/**/*',
-        { externalDependencies: ['esbuild'] },
-      ],
-      outputs: ['{workspaceRoot}/dist/apps/{projectName}'],
+      inputs: ['production', '^production', { externalDependencies: ['esbuild'] }],
+      outputs: [`{workspaceRoot}/dist/apps/${name}`],
     },
     serve: { continuous: true, command: `node --watch ${conditions} ${root}/src/main.ts run` },
     container: {

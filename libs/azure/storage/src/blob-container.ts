@@ -219,7 +219,7 @@ export class BlobContainer {
       return await this.#call(blob, async () => {
         const conditions = ifMatch === undefined ? {} : { ifMatch };
         await this.#client.getBlockBlobClient(blob).delete({ conditions, deleteSnapshots: 'include' });
-        return 'deleted';
+        return 'deleted' as const;
       });
     } catch (error) {
       if (error instanceof StorageError && error.status === 404) return 'absent';

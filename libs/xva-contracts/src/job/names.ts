@@ -35,6 +35,7 @@ export const ledgerContainers = {
   deadLetters: 'deadletters',
   checkpoints: 'checkpoints',
   quarantine: 'quarantine',
+  sweeps: 'sweeps',
 } as const;
 export const ledgerTables = { runs: 'runs', apiKeys: 'apikeys', audit: 'audit', pins: 'pins' } as const;
 

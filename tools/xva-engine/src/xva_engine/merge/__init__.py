@@ -1,0 +1,1 @@
+"""The union of a run's shards."""

@@ -1,0 +1,1 @@
+"""One shard: package in, accepted tables out."""
