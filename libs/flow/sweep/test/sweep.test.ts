@@ -1,0 +1,149 @@
+import { mark, sweep, sweepPolicySchema, type SweepOutcome, type SweepPolicy } from '../src/index.ts';
+import { World } from './fakes.ts';
+
+const hash = (digit: string): string => digit.repeat(64);
+const runA = 'xva-20260930-rates-aaaaaaaaaaaaaa';
+const runB = 'xva-20260930-rates-bbbbbbbbbbbbbb';
+const policyOf = (rules: object, more: object = {}): SweepPolicy =>
+  sweepPolicySchema.parse({
+    schemaVersion: '1.0',
+    name: 'test',
+    minimumAgeSeconds: 60,
+    ceiling: { percent: 100 },
+    rules,
+    ...more,
+  });
+const all = policyOf({
+  runs: { retainSeconds: 3600 },
+  orphanedRuns: { retainSeconds: 600 },
+  leakedJobs: { retainSeconds: 600 },
+  objects: { retainSeconds: 600 },
+  requests: { retainSeconds: 600 },
+  deadLetters: { retainSeconds: 600 },
+});
+
+function seeded(): World {
+  const world = new World();
+  world.packages.set(hash('1'), [hash('1'), hash('2'), hash('3')]);
+  world.packages.set(hash('4'), [hash('4'), hash('2')]);
+  for (const digit of '12345') world.putBlob('object', hash(digit));
+  world.putBlob('object', 'readme.txt');
+  world.addRun(runA, 'done', hash('1'), world.date.toISOString());
+  world.published.add(runA);
+  world.addRun(runB, 'running', hash('4'));
+  world.containers.set('run-xva-20260930-rates-cccccccccccccc', world.date);
+  world.containers.set('run-notes', world.date);
+  world.jobs.set('xva-20260930-rates-cccccccccccccc-a1', { state: 'active', since: world.date });
+  world.jobs.set('someone-elses-job', { state: 'completed', since: world.date });
+  world.putBlob('request', `${'f'.repeat(32)}.json`);
+  world.putBlob('dead-letter', 'dl.json');
+  return world;
+}
+
+async function cycle(world: World, policy: SweepPolicy, approved = false): Promise<SweepOutcome> {
+  const report = await mark(world.deps(), policy, `r-${world.reports.size}`);
+  return sweep(world.deps(), policy, report, { approved, signal: new AbortController().signal });
+}
+
+describe('mark', () => {
+  it('takes nothing and keeps all that is young, live or without a rule', async () => {
+    const world = seeded();
+    const young = await mark(world.deps(), all, 'r');
+    expect(young.items).toEqual([]);
+    world.now += 86_400_000;
+    const nothing = await mark(world.deps(), policyOf({}), 'r2');
+    expect(nothing.items).toEqual([]);
+    expect(world.blobs.object.size).toBe(6);
+    expect(nothing.kept['object:no-rule-objects']).toBe(1);
+    expect(nothing.kept['object:referenced']).toBe(4);
+  });
+
+  it('judges no object when a kept run has lost its manifest', async () => {
+    const world = seeded();
+    world.packages.delete(hash('4'));
+    world.now += 86_400_000;
+    const report = await mark(world.deps(), all, 'r');
+    expect(report.items.filter((item) => item.kind === 'object')).toEqual([]);
+  });
+});
+
+describe('sweep', () => {
+  it('takes exactly the expired and the orphaned; the live run, shared parts and foreign things stay', async () => {
+    const world = seeded();
+    world.now += 86_400_000;
+    expect((await cycle(world, all)).outcome).toBe('done');
+    expect(world.records.get(runA)?.record.state).toBe('swept');
+    expect(world.records.get(runB)?.record.state).toBe('running');
+    expect([...world.containers.keys()]).toEqual([`run-${runB}`, 'run-notes']);
+    expect([...world.jobs.keys()]).toEqual([`${runB}-a1`, 'someone-elses-job']);
+    expect([...world.blobs.object.keys()].sort()).toEqual([hash('1'), hash('2'), hash('3'), hash('4'), 'readme.txt']);
+    expect([world.blobs.request.size, world.blobs['dead-letter'].size]).toEqual([0, 0]);
+    world.now += 1000;
+    await cycle(world, all);
+    expect([...world.blobs.object.keys()].sort()).toEqual([hash('2'), hash('4'), 'readme.txt']);
+    expect(world.audit.filter((entry) => entry['outcome'] === 'swept').length).toBe(8);
+  });
+
+  it.each([
+    ['pinned', (world: World) => world.pinned.add(runA)],
+    ['unpublished-result', (world: World) => world.published.delete(runA)],
+    ['live-running', (world: World) => world.setState(runA, 'running')],
+  ])('re-checks right before: %s after the mark stays', async (reason, change) => {
+    const world = seeded();
+    world.now += 86_400_000;
+    const report = await mark(world.deps(), all, 'r');
+    change(world);
+    const outcome = await sweep(world.deps(), all, report, { approved: false, signal: new AbortController().signal });
+    expect(outcome.outcome === 'done' && outcome.acts.find((act) => act.id === runA)).toMatchObject({
+      outcome: 'skipped',
+      reason,
+    });
+    expect(world.containers.has(`run-${runA}`)).toBe(true);
+  });
+
+  it('leaves a blob that was written again after the mark', async () => {
+    const world = seeded();
+    world.now += 86_400_000;
+    const report = await mark(world.deps(), all, 'r');
+    world.putBlob('object', hash('5'));
+    const outcome = await sweep(world.deps(), all, report, { approved: false, signal: new AbortController().signal });
+    expect(outcome).toMatchObject({ outcome: 'done' });
+    expect(world.blobs.object.has(hash('5'))).toBe(true);
+  });
+
+  it.each([
+    [{ ceiling: { items: 1, percent: 100 } }, /items are more than the ceiling/],
+    [{ ceiling: { bytes: 1, percent: 100 } }, /bytes are more than the ceiling/],
+    [{ ceiling: { percent: 1 } }, /% of all items/],
+    [{ reportMaxAgeSeconds: 0 }, /mark again/],
+  ])('refuses above %p unless approved', async (more, message) => {
+    const world = seeded();
+    world.now += 86_400_000;
+    const policy = { ...all, ...sweepPolicySchema.parse({ ...all, ...more }) };
+    const report = await mark(world.deps(), policy, 'r');
+    world.now += 1000;
+    const signal = new AbortController().signal;
+    const refused = await sweep(world.deps(), policy, report, { approved: false, signal });
+    expect(refused.outcome === 'refused' && refused.reason).toMatch(message);
+    expect(world.audit).toEqual([]);
+    const approved = await sweep(world.deps(), policy, report, { approved: true, signal });
+    expect(approved.outcome).toBe('reportMaxAgeSeconds' in more ? 'refused' : 'done');
+  });
+
+  it('refuses a report that another policy made', async () => {
+    const world = seeded();
+    world.now += 86_400_000;
+    const report = await mark(world.deps(), all, 'r');
+    const other = { ...all, minimumAgeSeconds: 61 };
+    const outcome = await sweep(world.deps(), other, report, { approved: true, signal: new AbortController().signal });
+    expect(outcome).toMatchObject({ outcome: 'refused' });
+  });
+
+  it('says that the clock is behind rather than guessing an age', async () => {
+    const world = seeded();
+    world.now -= 3_600_000;
+    const report = await mark(world.deps(), all, 'r');
+    expect(report.items).toEqual([]);
+    expect(report.kept['dead-letter:clock-behind-storage']).toBe(1);
+  });
+});
