@@ -3,7 +3,7 @@ import type { Clock, Logger } from '@xva/runtime';
 import { decide } from './decide.ts';
 import type { MarkedItem, SweepFacts, SweepItem, SweepReport, Verdict } from './items.ts';
 import type { SweepPolicy } from './policy.ts';
-import type { BlobFactsLike, SweepBatch, SweepLedger, SweepRunStore, SweepStorage } from './ports.ts';
+import type { BlobFactsLike, SweepBatch, SweepBlobKind, SweepLedger, SweepRunStore, SweepStorage } from './ports.ts';
 import { collectReferences, UnknownReferencesError } from './references.ts';
 
 export interface SweepDeps {
@@ -24,7 +24,7 @@ export async function runFacts(runs: SweepRunStore, runId: string | undefined): 
   return { ...noFacts, runState: found?.record.state ?? 'none', runPinned: await runs.isPinned(runId) };
 }
 
-const blobItem = (kind: 'object' | 'request' | 'dead-letter', blob: BlobFactsLike): SweepItem => ({
+const blobItem = (kind: SweepBlobKind, blob: BlobFactsLike): SweepItem => ({
   kind,
   id: blob.name,
   size: blob.size,
@@ -68,7 +68,7 @@ async function* inventory(deps: SweepDeps): AsyncGenerator<{ item: SweepItem; fa
   }
   try {
     const references = await collectReferences(runs, storage);
-    for await (const blob of storage.listObjects()) {
+    for await (const blob of storage.blobs.object.list()) {
       if (!/^[0-9a-f]{64}$/.test(blob.name)) {
         yield { item: { kind: 'foreign', id: blob.name, where: 'objects' }, facts: noFacts };
       } else yield { item: blobItem('object', blob), facts: { ...noFacts, referenced: references.has(blob.name) } };
@@ -77,14 +77,15 @@ async function* inventory(deps: SweepDeps): AsyncGenerator<{ item: SweepItem; fa
     if (!(error instanceof UnknownReferencesError)) throw error;
     logger.warn({ runId: error.runId, packageId: error.packageId }, 'objects are not judged: a manifest is missing');
   }
-  for await (const blob of storage.listRequests()) {
+  for await (const blob of storage.blobs.request.list()) {
     const eventId = eventIdOf(blob.name);
     if (eventId === undefined) yield { item: { kind: 'foreign', id: blob.name, where: 'requests' }, facts: noFacts };
     else {
       yield { item: blobItem('request', blob), facts: { ...noFacts, runState: stateOfEvent.get(eventId) ?? 'none' } };
     }
   }
-  for await (const blob of storage.listDeadLetters()) yield { item: blobItem('dead-letter', blob), facts: noFacts };
+  for await (const blob of storage.blobs['dead-letter'].list())
+    yield { item: blobItem('dead-letter', blob), facts: noFacts };
 }
 
 function toMarked(item: SweepItem, verdict: Verdict): MarkedItem {

@@ -17,21 +17,23 @@ export interface BlobFactsLike {
   readonly lastModified: Date;
 }
 
+export type SweepBlobKind = 'object' | 'request' | 'dead-letter';
+
+/** One class of blobs. */
+export interface SweepBlobs {
+  readonly list: () => AsyncIterable<BlobFactsLike>;
+  readonly head: (name: string) => Promise<BlobFactsLike | undefined>;
+  /** Deletes the version `etag` only. */
+  readonly delete: (name: string, etag: string) => Promise<'deleted' | 'absent' | 'changed'>;
+}
+
 /** Storage as the collector needs it; prefixes and containers are the adapter's business. */
 export interface SweepStorage {
   listRunContainers(): AsyncIterable<{ name: string; lastModified: Date }>;
   headRunContainer(name: string): Promise<{ lastModified: Date } | undefined>;
   /** False when there was none. */
   deleteRunContainer(name: string): Promise<boolean>;
-  listObjects(): AsyncIterable<BlobFactsLike>;
-  listRequests(): AsyncIterable<BlobFactsLike>;
-  listDeadLetters(): AsyncIterable<BlobFactsLike>;
-  headObject(name: string): Promise<BlobFactsLike | undefined>;
-  headRequest(name: string): Promise<BlobFactsLike | undefined>;
-  headDeadLetter(name: string): Promise<BlobFactsLike | undefined>;
-  deleteObject(name: string, etag: string): Promise<'deleted' | 'absent' | 'changed'>;
-  deleteRequest(name: string, etag: string): Promise<'deleted' | 'absent' | 'changed'>;
-  deleteDeadLetter(name: string, etag: string): Promise<'deleted' | 'absent' | 'changed'>;
+  readonly blobs: Readonly<Record<SweepBlobKind, SweepBlobs>>;
   /** Names of the objects that a package consists of, its manifest included; undefined when the manifest is gone. */
   packageObjects(packageId: string): Promise<readonly string[] | undefined>;
   hasPublishedResult(runId: string): Promise<boolean>;

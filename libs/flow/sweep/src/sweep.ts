@@ -3,6 +3,7 @@ import { decide, refuseSweep } from './decide.ts';
 import type { MarkedItem, SweepFacts, SweepItem, SweepReport } from './items.ts';
 import { policyHashOf, runFacts, type SweepDeps } from './mark.ts';
 import type { SweepPolicy } from './policy.ts';
+import type { SweepBlobKind } from './ports.ts';
 import { collectReferences } from './references.ts';
 
 /** What became of one marked item. */
@@ -32,8 +33,6 @@ async function gatherKnowledge(deps: SweepDeps, items: readonly MarkedItem[]): P
   const references = has('object') ? await collectReferences(deps.runs, deps.storage) : undefined;
   return { references, stateOfEvent };
 }
-
-type BlobKind = 'object' | 'request' | 'dead-letter';
 
 /**
  * Takes what a report marked, each item re-decided right before on fresh facts, blobs only in the version that was seen.
@@ -158,19 +157,11 @@ async function takeBlob(
   deps: SweepDeps,
   policy: SweepPolicy,
   item: MarkedItem,
-  kind: BlobKind,
+  kind: SweepBlobKind,
   knowledge: Knowledge,
 ): Promise<SweepAct> {
-  const { storage } = deps;
-  const head = { object: storage.headObject, request: storage.headRequest, 'dead-letter': storage.headDeadLetter }[
-    kind
-  ];
-  const remove = {
-    object: storage.deleteObject,
-    request: storage.deleteRequest,
-    'dead-letter': storage.deleteDeadLetter,
-  }[kind];
-  const facts = await head.call(storage, item.id);
+  const blobs = deps.storage.blobs[kind];
+  const facts = await blobs.head(item.id);
   if (facts === undefined) return act(item, 'already-gone', 'absent');
   if (facts.etag !== item.etag) return act(item, 'skipped', 'changed-since-report');
   const current: SweepItem = {
@@ -184,7 +175,7 @@ async function takeBlob(
   const referenced = kind === 'object' && (knowledge.references?.has(item.id) ?? true);
   const verdict = decide(current, { runState, runPinned: false, referenced }, policy, deps.clock.now());
   if (verdict.verdict === 'keep') return act(item, 'skipped', verdict.reason);
-  const outcome = await remove.call(storage, item.id, facts.etag);
+  const outcome = await blobs.delete(item.id, facts.etag);
   if (outcome === 'changed') return act(item, 'skipped', 'changed-since-report');
   return act(item, outcome === 'deleted' ? 'swept' : 'already-gone', verdict.reason);
 }

@@ -3,6 +3,7 @@ import { silentLogger, type Clock } from '@xva/runtime';
 import type {
   BlobFactsLike,
   SweepBatch,
+  SweepBlobs,
   SweepDeps,
   SweepLedger,
   SweepReport,
@@ -124,19 +125,21 @@ export class World {
   }
 
   #storage(): SweepStorage {
-    const list = (kind: keyof World['blobs']) =>
-      async function* (this: void) {
-        yield* [...blobs[kind].values()];
-      };
     const { blobs, containers, packages, published } = this;
-    const remove = (kind: keyof World['blobs']) => async (name: string, etag: string) => {
-      this.interrupt(`delete-${kind}`);
-      const found = blobs[kind].get(name);
-      if (found === undefined) return 'absent' as const;
-      if (found.etag !== etag) return 'changed' as const;
-      blobs[kind].delete(name);
-      return 'deleted' as const;
-    };
+    const classOf = (kind: keyof World['blobs']): SweepBlobs => ({
+      list: async function* () {
+        yield* [...blobs[kind].values()];
+      },
+      head: async (name) => blobs[kind].get(name),
+      delete: async (name, etag) => {
+        this.interrupt(`delete-${kind}`);
+        const found = blobs[kind].get(name);
+        if (found === undefined) return 'absent';
+        if (found.etag !== etag) return 'changed';
+        blobs[kind].delete(name);
+        return 'deleted';
+      },
+    });
     return {
       listRunContainers: async function* () {
         for (const [name, lastModified] of [...containers]) yield { name, lastModified };
@@ -149,15 +152,7 @@ export class World {
         this.interrupt('delete-container');
         return containers.delete(name);
       },
-      listObjects: list('object'),
-      listRequests: list('request'),
-      listDeadLetters: list('dead-letter'),
-      headObject: async (name) => blobs.object.get(name),
-      headRequest: async (name) => blobs.request.get(name),
-      headDeadLetter: async (name) => blobs['dead-letter'].get(name),
-      deleteObject: remove('object'),
-      deleteRequest: remove('request'),
-      deleteDeadLetter: remove('dead-letter'),
+      blobs: { object: classOf('object'), request: classOf('request'), 'dead-letter': classOf('dead-letter') },
       packageObjects: async (packageId) => packages.get(packageId),
       hasPublishedResult: async (runId) => published.has(runId),
     };
