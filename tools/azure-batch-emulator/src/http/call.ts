@@ -1,0 +1,74 @@
+import type { Readable } from 'node:stream';
+import type { FaultBoard } from '@xva/emulator-kit';
+import type { EmulatorConfig } from '../config.ts';
+import type { Clock } from '../schedule/clock.ts';
+import type { Core } from '../schedule/core.ts';
+import type { Fleet } from '../schedule/fleet.ts';
+import type { JobLife } from '../schedule/job-life.ts';
+import type { Store } from '../store/store.ts';
+import type { Stamps } from '../time.ts';
+import { refusal } from '../wire/errors.ts';
+
+/** What the operations work with. */
+export interface Backend {
+  readonly store: Store;
+  readonly core: Core;
+  readonly jobs: JobLife;
+  readonly fleet: Fleet;
+  readonly clock: Clock;
+  readonly stamps: Stamps;
+  readonly faults: FaultBoard;
+  readonly config: EmulatorConfig;
+  readonly dataDirectory: string;
+}
+
+/** One authenticated request. */
+export interface Call {
+  readonly account: string;
+  readonly apiVersion: string;
+  readonly requestId: string;
+  /** `http://host:port` as the client addressed it. */
+  readonly base: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: ReadonlyMap<string, string>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  readonly stream?: Readable;
+}
+
+export type Operation = (backend: Backend, call: Call) => Reply | Promise<Reply>;
+
+/** Newer api-versions spell every enumeration in lower case; older ones sent some in Pascal case. */
+export function lowerCasing(apiVersion: string): boolean {
+  return apiVersion >= '2025';
+}
+
+export function param(call: Call, name: string): string {
+  return call.params[name] ?? '';
+}
+
+/** The JSON body; an empty one counts as an empty object. @throws BatchError InvalidRequestBody */
+export function jsonBody(call: Call): unknown {
+  const text = call.body.toString('utf8');
+  if (text.trim() === '') return {};
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw refusal('InvalidRequestBody', { Reason: error instanceof Error ? error.message : 'not JSON' });
+  }
+}
+
+export function header(call: Call, name: string): string | undefined {
+  const value = call.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+export const metadata = (call: Call, kind: string): Record<string, string> => ({
+  'odata.metadata': `${call.base}/$metadata#${kind}`,
+});

@@ -1,0 +1,209 @@
+import { checkConditions } from '../http/conditions.ts';
+import {
+  jsonBody,
+  lowerCasing,
+  metadata,
+  param,
+  type Backend,
+  type Call,
+  type Operation,
+  type Reply,
+} from '../http/call.ts';
+import { checkExpand, conditionOf, listReply, pageOf, pick, selectOf } from '../http/lists.ts';
+import { filterTables } from '../odata/properties.ts';
+import { taskEnded } from '../schedule/decide.ts';
+import type { JobRow, TaskRow } from '../store/rows.ts';
+import { etagOf, httpDate, isoTime, unlimited } from '../time.ts';
+import { BatchError, itemError, refusal } from '../wire/errors.ts';
+import { invalid } from '../wire/shape.ts';
+import { taskConstraints, taskShape, type JobSpec, type TaskConstraints, type TaskSpec } from '../wire/specs.ts';
+import { jobOf } from './jobs.ts';
+import { renderTask } from './render.ts';
+
+const maxCollection = 100;
+const defaultConstraints = { maxWallClockTime: unlimited, retentionTime: 'P7D', maxTaskRetryCount: 0 };
+
+export function taskOf(backend: Backend, call: Call): { job: JobRow; task: TaskRow } {
+  const job = jobOf(backend, call);
+  const task = backend.store.tasks.find(job.seq, param(call, 'task'));
+  if (task === undefined) throw refusal('TaskNotFound');
+  return { job, task };
+}
+
+function refuseUnlessOpen(job: JobRow): void {
+  if (job.state === 'completed') throw refusal('JobCompleted');
+  if (job.state === 'terminating') throw refusal('JobBeingTerminated');
+  if (job.state === 'deleting') throw refusal('JobBeingDeleted');
+}
+
+/** Adds one checked task; call in a transaction. @throws BatchError */
+function insert(backend: Backend, job: JobRow, jobSpec: JobSpec, body: unknown): TaskRow {
+  const given = taskShape(body, '') as TaskSpec;
+  if (given.dependsOn !== undefined && jobSpec.usesTaskDependencies !== true) {
+    throw refusal('TaskDependenciesNotSpecifiedOnJob');
+  }
+  if (job.on_failure === 'noaction' && JSON.stringify(given.exitConditions ?? {}).includes('"jobAction"')) {
+    throw invalid('exitConditions', 'jobAction', 'the job has onTaskFailure noaction');
+  }
+  // A task without constraints takes the job's retry count; one with constraints states it or has none.
+  const fallback = given.constraints === undefined ? (jobSpec.constraints?.maxTaskRetryCount ?? 0) : 0;
+  const constraints = { ...defaultConstraints, maxTaskRetryCount: fallback, ...given.constraints };
+  const spec: TaskSpec = { ...given, constraints };
+  const added = backend.store.tasks.add(
+    job,
+    {
+      id: spec.id,
+      spec: JSON.stringify(spec),
+      slots: spec.requiredSlots ?? 1,
+      taskIds: spec.dependsOn?.taskIds ?? [],
+      ranges: spec.dependsOn?.taskIdRanges ?? [],
+    },
+    backend.stamps.next(),
+  );
+  if (!added) throw refusal('TaskExists');
+  return backend.store.tasks.find(job.seq, spec.id) as TaskRow;
+}
+
+const urlOf = (call: Call, job: JobRow, task: TaskRow): string => `${call.base}/jobs/${job.id}/tasks/${task.id}`;
+
+const add: Operation = (backend, call) => {
+  const body = jsonBody(call);
+  const { job, task } = backend.store.transaction(() => {
+    const job = jobOf(backend, call);
+    refuseUnlessOpen(job);
+    return { job, task: insert(backend, job, JSON.parse(job.spec) as JobSpec, body) };
+  });
+  backend.core.kick(job.account, job.pool_key);
+  const url = urlOf(call, job, task);
+  const headers = { etag: etagOf(task.modified), 'last-modified': httpDate(task.modified) };
+  return { status: 201, headers: { ...headers, dataserviceid: url, location: url } };
+};
+
+const addCollection: Operation = (backend, call) => {
+  const body = jsonBody(call) as { value?: unknown } | null;
+  if (typeof body !== 'object' || !Array.isArray(body?.value)) {
+    throw refusal('MissingRequiredProperty', { PropertyName: 'value' });
+  }
+  const items = body.value as unknown[];
+  if (items.length > maxCollection)
+    throw invalid('value', items.length, `it must not have more than ${maxCollection} entries`);
+  const word = (status: string): string => (lowerCasing(call.apiVersion) ? status.toLowerCase() : status);
+  const { job, results } = backend.store.transaction(() => {
+    const job = jobOf(backend, call);
+    refuseUnlessOpen(job);
+    const jobSpec = JSON.parse(job.spec) as JobSpec;
+    const results = items.map((item) => {
+      try {
+        const task = insert(backend, job, jobSpec, item);
+        const modified = isoTime(task.modified);
+        const location = urlOf(call, job, task);
+        return {
+          status: word('Success'),
+          taskId: task.id,
+          eTag: etagOf(task.modified),
+          lastModified: modified,
+          location,
+        };
+      } catch (error) {
+        if (!(error instanceof BatchError)) throw error;
+        const id = (item as { id?: unknown } | null)?.id;
+        const status = word(error.status >= 500 && error.status !== 501 ? 'ServerError' : 'ClientError');
+        const taskId = typeof id === 'string' ? id : '';
+        return { status, taskId, error: itemError(error, call.requestId, backend.stamps.next()) };
+      }
+    });
+    return { job, results };
+  });
+  backend.core.kick(job.account, job.pool_key);
+  return { status: 200, json: { ...metadata(call, 'taskaddresult'), value: results } };
+};
+
+const list: Operation = (backend, call) => {
+  checkExpand(call);
+  const job = jobOf(backend, call);
+  const page = pageOf(call);
+  const select = selectOf(call);
+  const condition = conditionOf(call, filterTables.tasks);
+  const rows = backend.store.tasks.list(job.seq, page.after, page.size + 1, condition);
+  return listReply(
+    call,
+    `/jobs/${job.id}/tasks`,
+    'tasks',
+    page,
+    rows,
+    (row) => row.seq,
+    (row) => pick(renderTask(call, job.id, row, select), select),
+  );
+};
+
+const get: Operation = (backend, call) => {
+  checkExpand(call);
+  const { job, task } = taskOf(backend, call);
+  checkConditions(call, task.modified, 'read');
+  const headers = { etag: etagOf(task.modified), 'last-modified': httpDate(task.modified) };
+  const entity = pick(renderTask(call, job.id, task, undefined), selectOf(call));
+  return { status: 200, headers, json: { ...metadata(call, 'tasks/@Element'), ...entity } };
+};
+
+const put: Operation = (backend, call) => {
+  const body = jsonBody(call) as { constraints?: unknown };
+  const given = (body.constraints ?? undefined) === undefined ? {} : taskConstraints(body.constraints, 'constraints');
+  return backend.store.transaction(() => {
+    const { job, task } = taskOf(backend, call);
+    checkConditions(call, task.modified, 'write');
+    if (task.state === 'completed') throw refusal('TaskCompleted');
+    const constraints = { ...defaultConstraints, ...(given as TaskConstraints) };
+    const spec = { ...(JSON.parse(task.spec) as TaskSpec), constraints };
+    const now = backend.stamps.next();
+    backend.store.tasks.respec(task, JSON.stringify(spec), now);
+    const headers = { etag: etagOf(now), 'last-modified': httpDate(now), dataserviceid: urlOf(call, job, task) };
+    return { status: 200, headers };
+  });
+};
+
+const remove: Operation = (backend, call) =>
+  backend.store.transaction((): Reply => {
+    const { job, task } = taskOf(backend, call);
+    checkConditions(call, task.modified, 'write');
+    const ended = backend.core.live.get(task.seq)?.ended ?? Promise.resolve();
+    backend.core.interrupt(task.seq, { kind: 'drop' });
+    backend.store.tasks.remove(task);
+    void ended.then(() => backend.clock.removeFiles(task));
+    backend.jobs.settle(job.seq);
+    return { status: 200 };
+  });
+
+const terminate: Operation = (backend, call) =>
+  backend.store.transaction(() => {
+    const { job, task } = taskOf(backend, call);
+    checkConditions(call, task.modified, 'write');
+    if (task.state === 'completed') throw refusal('TaskCompleted');
+    if (task.state === 'running') backend.core.interrupt(task.seq, { kind: 'end', failure: taskEnded });
+    else {
+      const ending = { exitCode: undefined, result: 'failure', failure: taskEnded, satisfied: false } as const;
+      backend.store.tasks.complete(task, { ...ending, filesExpire: undefined }, backend.stamps.next());
+      backend.jobs.settle(job.seq);
+    }
+    return { status: 204 };
+  });
+
+const reactivate: Operation = (backend, call) => {
+  const job = backend.store.transaction(() => {
+    const { job, task } = taskOf(backend, call);
+    checkConditions(call, task.modified, 'write');
+    refuseUnlessOpen(job);
+    if (task.state !== 'completed') throw refusal('TaskNotCompleted');
+    if (task.result === 'success') throw refusal('TaskSucceeded');
+    backend.store.tasks.reactivate(task, backend.stamps.next());
+    return job;
+  });
+  backend.core.kick(job.account, job.pool_key);
+  return { status: 204 };
+};
+
+const subtasks: Operation = (backend, call) => {
+  taskOf(backend, call);
+  return { status: 200, json: { ...metadata(call, 'subtasks'), value: [] } };
+};
+
+export const taskOperations = { add, addCollection, list, get, put, remove, terminate, reactivate, subtasks };

@@ -1,0 +1,177 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import {
+  closeServer,
+  createControlServer,
+  FaultBoard,
+  listen,
+  Transcript,
+  trackSockets,
+  type StartedEmulator,
+} from '@xva/emulator-kit';
+import { parseConfig, type EmulatorConfig, type EmulatorConfigInput } from './config.ts';
+import type { Backend } from './http/call.ts';
+import { BatchServer } from './http/server.ts';
+import { createPool } from './ops/pools.ts';
+import { StorageClient } from './run/storage.ts';
+import { Clock } from './schedule/clock.ts';
+import { Core } from './schedule/core.ts';
+import { Dispatcher } from './schedule/dispatch.ts';
+import { Fleet } from './schedule/fleet.ts';
+import { JobLife } from './schedule/job-life.ts';
+import { recover } from './schedule/recover.ts';
+import { Store } from './store/store.ts';
+import { Stamps } from './time.ts';
+import type { PoolSpec } from './wire/specs.ts';
+
+export interface BatchEmulatorOptions {
+  /** Folder of the durable state and the nodes' directories; without it the state lives in memory and a temporary folder. */
+  readonly dataDirectory?: string;
+  readonly port?: number;
+  readonly controlPort?: number;
+  /** @throws ConfigError (rejected promise) naming every fault */
+  readonly config?: EmulatorConfigInput;
+  /** Environment of tasks without a container when the configuration has no `nodeEnvironment`. */
+  readonly nodeEnvironment?: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch; for tests. */
+  readonly now?: () => number;
+  readonly report?: (message: string, error: unknown) => void;
+}
+
+export interface BatchEmulator extends StartedEmulator {
+  readonly faults: FaultBoard;
+  readonly transcript: Transcript;
+}
+
+const plainEnvironment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' };
+
+function poolIdentities(config: EmulatorConfig): (account: string, poolId: string) => ReadonlySet<string> | undefined {
+  return (account, poolId) => {
+    const pool = config.pools.find(
+      (candidate) =>
+        candidate.id.toLowerCase() === poolId.toLowerCase() &&
+        (candidate.account ?? config.accounts[0]?.name) === account,
+    );
+    return pool?.identities === undefined ? undefined : new Set(pool.identities.map((id) => id.toLowerCase()));
+  };
+}
+
+function createConfiguredPools(backend: Backend): void {
+  for (const pool of backend.config.pools) {
+    const account = pool.account ?? backend.config.accounts[0]?.name ?? '';
+    if (backend.store.pools.find(account, pool.id) !== undefined) continue;
+    const { nodeFillType } = pool;
+    const spec: PoolSpec = {
+      id: pool.id,
+      vmSize: pool.vmSize,
+      targetDedicatedNodes: pool.targetDedicatedNodes,
+      targetLowPriorityNodes: pool.targetLowPriorityNodes,
+      taskSlotsPerNode: pool.taskSlotsPerNode,
+      ...(nodeFillType === undefined ? {} : { taskSchedulingPolicy: { nodeFillType } }),
+      ...(pool.metadata.length === 0 ? {} : { metadata: pool.metadata }),
+    };
+    createPool(backend, account, spec);
+    const row = backend.store.pools.find(account, pool.id);
+    if (row !== undefined) backend.fleet.allocateNow(row.seq);
+  }
+}
+
+/**
+ * Starts the emulator in this process. Endpoints: `batch` (the service) and `control` (faults, transcript, verbs).
+ *
+ * @throws ConfigError, DataInUseError
+ */
+export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Promise<BatchEmulator> {
+  const config = parseConfig(options.config ?? {});
+  const now = options.now ?? ((): number => performance.timeOrigin + performance.now());
+  const temporary = options.dataDirectory === undefined;
+  const dataDirectory = temporary
+    ? mkdtempSync(join(tmpdir(), 'azure-batch-emulator-'))
+    : resolve(options.dataDirectory);
+  mkdirSync(dataDirectory, { recursive: true });
+  const report =
+    options.report ??
+    ((message, error): void => {
+      process.stderr.write(
+        `azure-batch-emulator: ${message}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      );
+    });
+  const faults = new FaultBoard();
+  const transcript = new Transcript();
+  const client = new StorageClient();
+  const store = new Store(temporary ? ':memory:' : join(dataDirectory, 'batch.sqlite'));
+  const stamps = new Stamps(now, store.lastStamp());
+  let accountUrl = '';
+  const core = new Core({
+    store,
+    stamps,
+    faults,
+    dataDirectory,
+    nodeBootMs: config.nodeBootMs,
+    accountUrl: () => accountUrl,
+    poolIdentities: poolIdentities(config),
+    report,
+    services: {
+      client,
+      faults,
+      identities: new Map(Object.entries(config.identities).map(([id, { storage }]) => [id.toLowerCase(), storage])),
+      images: Object.entries(config.containerImages).map(([pattern, { env }]) => ({ pattern, env })),
+      nodeEnvironment: config.nodeEnvironment ?? options.nodeEnvironment ?? plainEnvironment,
+      instance: store.instance,
+      killGraceMs: config.killGraceMs,
+    },
+  });
+  const jobs = new JobLife(core);
+  const fleet = new Fleet(core);
+  const clock = new Clock(core, jobs, now);
+  new Dispatcher(core, jobs, fleet);
+  const backend: Backend = { store, core, jobs, fleet, clock, stamps, faults, config, dataDirectory };
+  const accounts = new Map(
+    config.accounts.map(({ name, keyBase64 }) => [name, { name, key: Buffer.from(keyBase64, 'base64') }]),
+  );
+  const { server } = new BatchServer(backend, accounts, transcript, now);
+  const preemptNode = (body: unknown): unknown => {
+    const { account, pool, node, downMs } = body as Record<string, string | number | undefined>;
+    const row = store.pools.find(String(account ?? config.accounts[0]?.name ?? ''), String(pool ?? ''));
+    const target =
+      node ??
+      (row === undefined ? undefined : [...core.seatsOf(row.seq).values()].find((seat) => seat.runs.size > 0)?.id);
+    return {
+      preempted:
+        row !== undefined && target !== undefined && fleet.preempt(row.seq, String(target), Number(downMs ?? 0)),
+    };
+  };
+  const control = createControlServer({
+    name: 'azure-batch-emulator',
+    faults,
+    transcript,
+    verbs: {
+      'preempt-node': preemptNode,
+      state: () => ({ runningTasks: core.live.size, pools: store.pools.all().length }),
+    },
+  });
+  const cutBatch = trackSockets(server);
+  const cutControl = trackSockets(control);
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await Promise.all([closeServer(server, cutBatch), closeServer(control, cutControl)]);
+    clock.stop();
+    await core.stop();
+    client.close();
+    store.close();
+    if (temporary) rmSync(dataDirectory, { recursive: true, force: true });
+  };
+  const port = await listen(server, options.port ?? 0);
+  accountUrl = `http://127.0.0.1:${port}`;
+  const controlPort = await listen(control, options.controlPort ?? 0);
+  recover(core, jobs, fleet);
+  createConfiguredPools(backend);
+  clock.start();
+  return {
+    endpoints: { batch: accountUrl, control: `http://127.0.0.1:${controlPort}` },
+    faults,
+    transcript,
+    stop: () => (stopped ??= stop()),
+  };
+}
