@@ -13,6 +13,8 @@ _VERBS = {
     "run": ("xva_engine.run.command", "run one shard of a package"),
     "merge": ("xva_engine.merge.command", "merge the bundles of a run's shards"),
     "compare": ("xva_engine.run.compare_command", "compare two results to the last digit"),
+    "plan-task": ("xva_engine.run.plan_task_command", "write the spec of a shard or a merge by hand"),
+    "table": ("xva_engine.run.table_command", "print a table of a result"),
 }
 """Each module has `add_parser(subparsers)` and `execute(args) -> int`."""
 

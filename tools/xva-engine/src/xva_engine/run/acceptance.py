@@ -61,7 +61,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`failures` not empty: no number of this shard may be used. Otherwise `accepted` sets may, `defects` name the rest."""
+    """With `failures` no number may be used; without, `accepted` sets may, and `defects` name the rest."""
 
     accepted: tuple[str, ...]
     defects: tuple[Defect, ...]

@@ -87,6 +87,7 @@ def _columns(report: Any) -> dict[str, list[Any]]:  # noqa: ANN401
     columns: dict[str, list[Any]] = {}
     for index in range(report.columns()):
         kind = report.columnType(index)
+        cells: list[Any]
         if kind == 1:
             cells = [_real(value) for value in report.dataAsReal(index)]
         elif kind == 0:

@@ -60,7 +60,7 @@ def read_reports(path: Path) -> dict[str, Report]:
 
 
 def read_structured_log(path: Path) -> list[LogLine]:
-    """The engine's structured log; absent when the engine had nothing to say. A line that is no JSON is an error line."""
+    """The engine's structured log, absent when it had nothing to say. A line that is no JSON counts as an error."""
     if not path.exists():
         return []
     lines = []
