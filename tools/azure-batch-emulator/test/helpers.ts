@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
-import { BatchServiceClient, BatchSharedKeyCredentials } from '@azure/batch';
+import { BatchServiceClient, BatchSharedKeyCredentials, type BatchServiceModels } from '@azure/batch';
 import { defaultAccount } from '../src/index.ts';
 
 /** The official client, with its own retries off so that one request is one request. */
@@ -22,7 +22,7 @@ export async function until<T>(what: string, look: () => Promise<T | undefined>)
   }
 }
 
-type Task = Awaited<ReturnType<BatchServiceClient['task']['get']>>;
+type Task = BatchServiceModels.TaskGetResponse;
 
 export function completed(client: BatchServiceClient, job: string, task: string): Promise<Task> {
   return until(`task ${job}/${task} to complete`, async () => {

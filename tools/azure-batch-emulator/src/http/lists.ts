@@ -1,7 +1,7 @@
 import { FilterSyntaxError, parseFilter, type Filter } from '../odata/filter.ts';
 import { check, FilterNotAllowedError, toSql, type Condition } from '../odata/compile.ts';
 import type { FilterTable } from '../odata/properties.ts';
-import { BatchError, refusal } from '../wire/errors.ts';
+import { refusal, type BatchError } from '../wire/errors.ts';
 import { metadata, type Call, type Reply } from './call.ts';
 
 function badQuery(name: string, value: string, reason: string): BatchError {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FaultAction, Transcript } from '@xva/emulator-kit';
+import { numberOf, textOf } from '../faults.ts';
 import { BatchError, errorBody, faultError, refusal } from '../wire/errors.ts';
 import type { Backend, Call, Reply } from './call.ts';
 import { findRoute } from './routes.ts';
@@ -60,10 +61,10 @@ function pause(ms: number): Promise<void> {
 
 /** The fault's error, with Retry-After in whole seconds when asked for. */
 function injected(fault: FaultAction): BatchError {
-  const headers = fault['retryAfter'] === undefined ? {} : { 'retry-after': String(fault['retryAfter']) };
-  const status = fault['status'] === undefined ? undefined : Number(fault['status']);
-  const code = fault['code'] ?? (status === 429 ? 'TooManyRequests' : status === 500 ? 'InternalError' : 'ServerBusy');
-  return faultError(status, String(code), headers);
+  const wait = textOf(fault, 'retryAfter', '');
+  const status = fault['status'] === undefined ? undefined : numberOf(fault, 'status', 503);
+  const usual = status === 429 ? 'TooManyRequests' : status === 500 ? 'InternalError' : 'ServerBusy';
+  return faultError(status, textOf(fault, 'code', usual), wait === '' ? {} : { 'retry-after': wait });
 }
 
 /** The HTTP side of the emulator: authentication, faults, routing, answers. One instance per port. */
@@ -112,7 +113,7 @@ export class BatchServer {
       name = found.route.name;
       const attributes = { op: name, method, account, path: rawPath, ...found.params };
       fault = this.#backend.faults.take('request', attributes);
-      if (fault?.kind === 'delay' && fault['when'] !== 'after') await pause(Number(fault['ms'] ?? 1000));
+      if (fault?.kind === 'delay' && fault['when'] !== 'after') await pause(numberOf(fault, 'ms', 1000));
       if (fault?.kind === 'reset' && fault['when'] === 'before') return void request.socket.destroy();
       if (fault?.kind === 'status' && fault['when'] !== 'after') throw injected(fault);
       const checked = checkedQuery(query);
@@ -121,7 +122,7 @@ export class BatchServer {
         account, apiVersion, requestId, base, body, query: checked, params: found.params, headers: request.headers,
       }; // prettier-ignore
       reply = await found.route.operation(this.#backend, call);
-      if (fault?.kind === 'delay' && fault['when'] === 'after') await pause(Number(fault['ms'] ?? 1000));
+      if (fault?.kind === 'delay' && fault['when'] === 'after') await pause(numberOf(fault, 'ms', 1000));
       if (fault?.kind === 'reset') return void request.socket.destroy();
       if (fault?.kind === 'status') throw injected(fault);
     } catch (error) {

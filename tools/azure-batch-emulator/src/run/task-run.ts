@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FaultBoard } from '@xva/emulator-kit';
 import type { FailureInfo } from '../store/rows.ts';
+import { numberOf, textOf } from '../faults.ts';
 import { durationMicros } from '../time.ts';
 import type { JobSpec, TaskSpec } from '../wire/specs.ts';
 import { CommandLineError, splitCommandLine } from './argv.ts';
@@ -107,10 +108,10 @@ export class TaskRun {
     const { task, job, place, names } = this.#request;
     const { faults, images, nodeEnvironment, instance, client } = this.#services;
     const fault = faults.take('task.start', { job: job.id, task: task.id, pool: names.poolId });
-    if (fault?.kind === 'delay') await pause(Number(fault['ms'] ?? 1000), this.#abort.signal);
+    if (fault?.kind === 'delay') await pause(numberOf(fault, 'ms', 1000), this.#abort.signal);
     if (fault?.kind === 'fail') {
       const category = fault['category'] === 'UserError' ? 'UserError' : 'ServerError';
-      throw new TaskFailureError(category, String(fault['code'] ?? 'CommandLaunchFailed'), 'Injected fault.');
+      throw new TaskFailureError(category, textOf(fault, 'code', 'CommandLaunchFailed'), 'Injected fault.');
     }
     let base = nodeEnvironment;
     if (task.containerSettings !== undefined) {
@@ -165,7 +166,7 @@ export class TaskRun {
     const fault = this.#services.faults.take('task.kill', { job: job.id, task: task.id, pool: names.poolId });
     if (fault !== undefined) {
       const signal = (fault['signal'] ?? 'SIGKILL') as NodeJS.Signals;
-      timers.push(setTimeout(() => killGroup(pgid, signal), Number(fault['afterMs'] ?? 0)));
+      timers.push(setTimeout(() => killGroup(pgid, signal), numberOf(fault, 'afterMs', 0)));
     }
     return () => timers.forEach((timer) => clearTimeout(timer));
   }
@@ -182,13 +183,9 @@ export class TaskRun {
         keyFor: (file, url) => this.#identity(file.destination.container.identityReference, url),
         before: async (blob) => {
           const fault = this.#services.faults.take('upload', { job: job.id, task: task.id, blob });
-          if (fault?.kind === 'delay') await pause(Number(fault['ms'] ?? 1000), this.#abort.signal);
+          if (fault?.kind === 'delay') await pause(numberOf(fault, 'ms', 1000), this.#abort.signal);
           if (fault?.kind === 'fail') {
-            throw new TaskFailureError(
-              'ServerError',
-              String(fault['code'] ?? 'FileUploadMiscError'),
-              'Injected fault.',
-            );
+            throw new TaskFailureError('ServerError', textOf(fault, 'code', 'FileUploadMiscError'), 'Injected fault.');
           }
         },
       },

@@ -1,6 +1,7 @@
 import { nodeRootOf, placeOf } from '../run/environment.ts';
 import { TaskRun, type RunOutcome } from '../run/task-run.ts';
 import type { JobRow, PoolRow, TaskRow } from '../store/rows.ts';
+import { numberOf } from '../faults.ts';
 import { durationMicros } from '../time.ts';
 import type { JobSpec, PoolSpec, TaskSpec } from '../wire/specs.ts';
 import type { Core, LiveRun, Seat } from './core.ts';
@@ -97,8 +98,8 @@ export class Dispatcher {
         store.tasks.started(task.seq, pgid, startTime);
         const fault = options.faults.take('task.run', { job: job.id, task: task.id, pool: pool.id, node: seat.id });
         if (fault?.kind !== 'preempt') return;
-        this.#core.after(Number(fault['afterMs'] ?? 0), () =>
-          this.#fleet.preempt(pool.seq, seat.id, Number(fault['downMs'] ?? 0)),
+        this.#core.after(numberOf(fault, 'afterMs', 0), () =>
+          this.#fleet.preempt(pool.seq, seat.id, numberOf(fault, 'downMs', 0)),
         );
       },
     });

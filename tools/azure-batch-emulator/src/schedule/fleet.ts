@@ -138,7 +138,7 @@ export class Fleet {
     const verdict = verdictOf(option);
     const runs = [...seat.runs];
     if (verdict !== undefined) for (const task of runs) this.#core.interrupt(task, verdict);
-    const ended = runs.map((task) => this.#core.live.get(task)?.ended);
+    const ended = runs.map((task) => this.#core.live.get(task)?.ended ?? Promise.resolve());
     void Promise.all(ended).then(() =>
       this.#core.after(downMs, () => {
         const row = store.pools.findNode(pool, seat.id);

@@ -5,7 +5,7 @@ import { notImplemented, refusal } from './errors.ts';
 export type Check = (value: unknown, path: string) => unknown;
 
 export function invalid(path: string, value: unknown, reason: string): Error {
-  const shown = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined');
+  const shown = typeof value === 'string' ? value : JSON.stringify(value);
   return refusal('InvalidPropertyValue', {
     PropertyName: path,
     PropertyValue: shown.length > 200 ? `${shown.slice(0, 200)}…` : shown,
