@@ -1,0 +1,83 @@
+"""Calendars, periods and schedules by the engine's own library, so that both know the same holidays."""
+
+import datetime
+from functools import cache
+from typing import Any
+
+import ORE
+
+from xva_engine.data import IndexData
+
+_UNITS = {"D": ORE.Days, "W": ORE.Weeks, "M": ORE.Months, "Y": ORE.Years}
+
+
+def _to_engine(day: datetime.date) -> Any:  # noqa: ANN401
+    return ORE.Date(day.day, day.month, day.year)
+
+
+def _from_engine(day: Any) -> datetime.date:  # noqa: ANN401
+    return datetime.date(day.year(), day.month(), day.dayOfMonth())
+
+
+@cache
+def _calendar(name: str) -> Any:  # noqa: ANN401
+    return ORE.parseCalendar(name)
+
+
+@cache
+def _fixing_calendar(index: str) -> Any:  # noqa: ANN401
+    return ORE.parseIborIndex(index).fixingCalendar()
+
+
+def joint_calendar(*names: str) -> str:
+    """The calendar that has the holidays of all, in a stable order and each once."""
+    return ",".join(sorted(set(",".join(names).split(","))))
+
+
+def is_business_day(calendar: str, day: datetime.date) -> bool:
+    """Whether the calendar (or each of several, separated by commas) is open."""
+    return bool(_calendar(calendar).isBusinessDay(_to_engine(day)))
+
+
+def add_period(day: datetime.date, tenor: str) -> datetime.date:
+    """The date one period later, unadjusted; a month's end stays within the month."""
+    return _from_engine(_to_engine(day) + ORE.Period(int(tenor[:-1]), _UNITS[tenor[-1]]))
+
+
+def add_business_days(calendar: str, day: datetime.date, days: int) -> datetime.date:
+    """The date `days` business days later; 0 rolls a holiday forward."""
+    return _from_engine(_calendar(calendar).advance(_to_engine(day), days, ORE.Days))
+
+
+def adjust(calendar: str, day: datetime.date) -> datetime.date:
+    """Modified following."""
+    return _from_engine(_calendar(calendar).adjust(_to_engine(day), ORE.ModifiedFollowing))
+
+
+def schedule(calendar: str, start: datetime.date, end: datetime.date, tenor: str) -> list[datetime.date]:
+    """Accrual dates, rolled back from the end, modified following; the first period may be short."""
+    period = ORE.Period(int(tenor[:-1]), _UNITS[tenor[-1]])
+    dates = ORE.Schedule(
+        _to_engine(start),
+        _to_engine(end),
+        period,
+        _calendar(calendar),
+        ORE.ModifiedFollowing,
+        ORE.ModifiedFollowing,
+        ORE.DateGeneration.Backward,
+        False,
+    )
+    return [_from_engine(day) for day in dates]
+
+
+def fixing_dates(
+    index: IndexData, start: datetime.date, end: datetime.date, before: datetime.date
+) -> list[datetime.date]:
+    """Days before `before` whose fixings one coupon from `start` to `end` needs."""
+    calendar = _fixing_calendar(index.name)
+    if not index.overnight:
+        fixing = _from_engine(calendar.advance(_to_engine(start), -index.fixing_days, ORE.Days))
+        return [fixing] if fixing < before else []
+    last = min(end, before)
+    days = ((start + datetime.timedelta(days=step)) for step in range((last - start).days))
+    return [day for day in days if calendar.isBusinessDay(_to_engine(day))]

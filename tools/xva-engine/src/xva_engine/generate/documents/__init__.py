@@ -1,0 +1,1 @@
+"""The engine's input files, one module each."""

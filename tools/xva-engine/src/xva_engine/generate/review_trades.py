@@ -1,0 +1,84 @@
+"""Checks of trades: each is read on its own, and a bad one refuses its netting set."""
+
+from collections import defaultdict
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from xva_engine.contracts import TRADE_TERMS, FrozenTrade, NettingSet
+from xva_engine.generate.defects import Findings, TermsRefusedError
+from xva_engine.generate.documents.portfolio import BookedTrade
+from xva_engine.generate.review_sets import is_id
+from xva_engine.generate.trades import READERS, TradeContext
+
+_RULE = "must be 1 to 64 of A-Z a-z 0-9 _ . -"
+
+
+def review_trades(
+    context: TradeContext, trades: list[FrozenTrade], netting_sets: dict[str, NettingSet], findings: Findings
+) -> list[BookedTrade]:
+    """The trades that could be read, matured ones too; whatever is wrong with one is noted."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    for trade in trades:
+        holders[trade.trade_id].append(trade.netting_set_id)
+    booked = []
+    for trade in trades:
+        _review_ids(trade, holders[trade.trade_id], netting_sets, findings)
+        found = _read(context, trade, netting_sets, findings)
+        if found is not None:
+            booked.append(found)
+    return sorted(booked, key=lambda item: (item.trade_id, item.netting_set_id))
+
+
+def _review_ids(
+    trade: FrozenTrade, holders: list[str], netting_sets: dict[str, NettingSet], findings: Findings
+) -> None:
+    if not is_id(trade.trade_id):
+        _refuse(findings, trade, "bad-trade-id", f"trade id {trade.trade_id!r} {_RULE}")
+    if len(holders) > 1:
+        places = ", ".join(sorted(set(holders)))
+        message = f"trade {trade.trade_id} is there {len(holders)} times (netting sets: {places})"
+        _refuse(findings, trade, "duplicate-trade-id", message)
+    if trade.netting_set_id not in netting_sets:
+        message = f"trade {trade.trade_id} is in netting set {trade.netting_set_id!r}, which is not defined"
+        _refuse(findings, trade, "unknown-netting-set", message)
+
+
+def _read(
+    context: TradeContext, trade: FrozenTrade, netting_sets: dict[str, NettingSet], findings: Findings
+) -> BookedTrade | None:
+    model = TRADE_TERMS.get(trade.trade_type)
+    if model is None:
+        known = ", ".join(TRADE_TERMS)
+        message = f"trade {trade.trade_id} has the unknown type {trade.trade_type!r}; known are {known}"
+        _refuse(findings, trade, "unknown-trade-type", message)
+        return None
+    try:
+        terms = model.model_validate(trade.terms)
+        view = READERS[trade.trade_type](terms, replace(context, product=trade.trade_type))
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_context=False):
+            place = ".".join(str(step) for step in fault["loc"])
+            message = f"trade {trade.trade_id}: {place}: {_sentence(fault['type'], fault['msg'], fault['input'])}"
+            _refuse(findings, trade, "bad-terms", message)
+        return None
+    except TermsRefusedError as error:
+        for code, message in error.faults:
+            _refuse(findings, trade, code, f"trade {trade.trade_id}: {message}")
+        return None
+    netting_set = netting_sets.get(trade.netting_set_id)
+    counterparty = netting_set.counterparty if netting_set is not None else ""
+    return BookedTrade(trade.trade_id, trade.netting_set_id, counterparty, trade.trade_type, view)
+
+
+def _sentence(kind: str, message: str, value: object) -> str:
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is not a member of this trade type's terms"
+    shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+    return f"{message} (it is {shown})"
+
+
+def _refuse(findings: Findings, trade: FrozenTrade, code: str, message: str) -> None:
+    findings.refuse_set(trade.netting_set_id, code, trade.trade_id, message, trade_id=trade.trade_id)

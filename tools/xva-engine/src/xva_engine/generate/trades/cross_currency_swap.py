@@ -1,0 +1,79 @@
+"""Cross-currency swap: floating against floating, notionals exchanged at start and end."""
+
+from decimal import Decimal
+
+from xva_engine.contracts import CrossCurrencySwapTerms
+from xva_engine.generate.dates import joint_calendar
+from xva_engine.generate.trades.base import (
+    Fault,
+    TradeContext,
+    TradeView,
+    date_of,
+    longest_maturity_faults,
+    refuse_if,
+)
+from xva_engine.generate.trades.legs import Amount, LegSpan, floating_leg, past_fixings
+from xva_engine.generate.xml import node
+
+
+def _faults(terms: CrossCurrencySwapTerms, context: TradeContext) -> list[Fault]:
+    faults = context.currency_faults(terms.pay_currency, terms.receive_currency)
+    if terms.pay_currency == terms.receive_currency:
+        faults.append(("bad-terms", f"payCurrency and receiveCurrency are both {terms.pay_currency}"))
+    for member, name, currency in (
+        ("payIndex", terms.pay_index, terms.pay_currency),
+        ("receiveIndex", terms.receive_index, terms.receive_currency),
+    ):
+        found = context.catalogue.indices.get(name)
+        if found is None:
+            faults.append(("unknown-index", f"{member} {name} is not known"))
+        elif found[0].code != currency:
+            faults.append(("bad-terms", f"{member} {name} is not in {currency}"))
+    if terms.start_date >= terms.maturity_date:
+        faults.append(("bad-terms", f"startDate {terms.start_date} is not before maturityDate {terms.maturity_date}"))
+    maturity = date_of(terms.maturity_date)
+    return faults + longest_maturity_faults(context, maturity, terms.pay_currency, terms.receive_currency)
+
+
+def read(terms: CrossCurrencySwapTerms, context: TradeContext) -> TradeView:
+    """Raises TermsRefusedError with every fault."""
+    refuse_if(_faults(terms, context))
+    indices = context.catalogue.indices
+    _, pay = indices[terms.pay_index]
+    _, receive = indices[terms.receive_index]
+    calendar = joint_calendar(pay.calendar, receive.calendar)
+    start, end = date_of(terms.start_date), date_of(terms.maturity_date)
+    # Both legs pay on one day, whatever their indices do alone.
+    lag = max(pay.payment_lag, receive.payment_lag)
+    pay_span = LegSpan(calendar, start, end, pay.coupon_tenor, lag)
+    receive_span = LegSpan(calendar, start, end, receive.coupon_tenor, lag)
+    maturity = max(span.payment(span.accruals()[-1][1]) for span in (pay_span, receive_span))
+    return TradeView(
+        engine_type="CrossCurrencySwap",
+        data=[
+            node(
+                "CrossCurrencySwapData",
+                floating_leg(
+                    pay_span, Amount(terms.pay_currency, terms.pay_notional, True), True, pay, terms.pay_spread
+                ),
+                floating_leg(
+                    receive_span,
+                    Amount(terms.receive_currency, terms.receive_notional, True),
+                    False,
+                    receive,
+                    terms.receive_spread,
+                ),
+            )
+        ],
+        currencies=frozenset({terms.pay_currency, terms.receive_currency}),
+        notionals=(
+            (terms.pay_currency, Decimal(terms.pay_notional)),
+            (terms.receive_currency, Decimal(terms.receive_notional)),
+        ),
+        maturity=maturity,
+        matured=f"the last payment was on {maturity}" if maturity <= context.as_of else "",
+        indices=frozenset({pay.name, receive.name}),
+        fixings=frozenset(
+            past_fixings(pay_span, pay, context.as_of) | past_fixings(receive_span, receive, context.as_of)
+        ),
+    )

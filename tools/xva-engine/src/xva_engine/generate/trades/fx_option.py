@@ -1,0 +1,45 @@
+"""European FX option."""
+
+from decimal import Decimal
+
+from xva_engine.contracts import FxOptionTerms
+from xva_engine.generate.trades.base import TradeContext, TradeView, date_of, longest_maturity_faults, refuse_if
+from xva_engine.generate.xml import leaves, node
+
+
+def read(terms: FxOptionTerms, context: TradeContext) -> TradeView:
+    """Raises TermsRefusedError with every fault. Call: buy `boughtAmount` for `soldAmount`; Put: sell it for that."""
+    expiry = date_of(terms.expiry_date)
+    faults = context.currency_faults(terms.bought_currency, terms.sold_currency)
+    if terms.bought_currency == terms.sold_currency:
+        faults.append(("bad-terms", f"boughtCurrency and soldCurrency are both {terms.bought_currency}"))
+    refuse_if(faults + longest_maturity_faults(context, expiry, terms.bought_currency, terms.sold_currency))
+    option = node(
+        "OptionData",
+        *leaves(
+            LongShort=terms.position,
+            OptionType=terms.option_type,
+            Style="European",
+            Settlement="Cash",
+            PayOffAtExpiry="false",
+        ),
+        node("ExerciseDates", node("ExerciseDate", terms.expiry_date)),
+    )
+    amounts = leaves(
+        BoughtCurrency=terms.bought_currency,
+        BoughtAmount=terms.bought_amount,
+        SoldCurrency=terms.sold_currency,
+        SoldAmount=terms.sold_amount,
+    )
+    return TradeView(
+        engine_type="FxOption",
+        data=[node("FxOptionData", option, *amounts)],
+        currencies=frozenset({terms.bought_currency, terms.sold_currency}),
+        notionals=(
+            (terms.bought_currency, Decimal(terms.bought_amount)),
+            (terms.sold_currency, Decimal(terms.sold_amount)),
+        ),
+        maturity=expiry,
+        matured=f"expired on {expiry}" if expiry <= context.as_of else "",
+        option_pairs=frozenset({context.catalogue.pair(terms.bought_currency, terms.sold_currency)}),
+    )
