@@ -84,7 +84,7 @@ function createConfiguredPools(backend: Backend): void {
  */
 export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Promise<BatchEmulator> {
   const config = parseConfig(options.config ?? {});
-  const now = options.now ?? ((): number => performance.timeOrigin + performance.now());
+  const now = options.now ?? Date.now;
   const temporary = options.dataDirectory === undefined;
   const dataDirectory = temporary
     ? mkdtempSync(join(tmpdir(), 'azure-batch-emulator-'))

@@ -78,7 +78,7 @@ describe('lists', () => {
     for (let chunk = 0; chunk < 3; chunk += 1) {
       const tasks = Array.from({ length: 70 }, (_, index) => ({ id: `t-${chunk * 70 + index}`, commandLine: 'x é' }));
       const { value } = await client.task.addCollection('list', tasks);
-      expect(value?.every(({ status }) => String(status).toLowerCase() === 'success')).toBe(true);
+      expect(value?.every(({ status }) => status.toLowerCase() === 'success')).toBe(true);
     }
   });
 

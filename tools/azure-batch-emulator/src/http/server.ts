@@ -114,7 +114,7 @@ export class BatchServer {
       const attributes = { op: name, method, account, path: rawPath, ...found.params };
       fault = this.#backend.faults.take('request', attributes);
       if (fault?.kind === 'delay' && fault['when'] !== 'after') await pause(numberOf(fault, 'ms', 1000));
-      if (fault?.kind === 'reset' && fault['when'] === 'before') return void request.socket.destroy();
+      if (fault?.kind === 'reset' && fault['when'] !== 'after') return void request.socket.destroy();
       if (fault?.kind === 'status' && fault['when'] !== 'after') throw injected(fault);
       const checked = checkedQuery(query);
       const apiVersion = checked.get('api-version') ?? '';

@@ -30,7 +30,7 @@ const leaf: fc.Arbitrary<Filter> = fc.oneof(
     literal: fc.integer({ min: -2, max: 2 }).map((value): Literal => ({ kind: 'number', value })),
   }),
   fc.record({ kind: fc.constant('startswith' as const), property: fc.constant('id'), prefix: word }),
-) as fc.Arbitrary<Filter>;
+);
 
 const filters = fc.letrec<{ node: Filter }>((tie) => ({
   node: fc.oneof(

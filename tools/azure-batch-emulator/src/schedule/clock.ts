@@ -57,10 +57,12 @@ export class Clock {
     });
   }
 
-  /** Removes what a task left on its node. */
+  /** Removes what a task left on its node, unless another task has taken its id since: the directory is its own now. */
   async removeFiles(task: TaskRow): Promise<void> {
     const job = this.#core.store.jobs.get(task.job);
     if (job === undefined || task.pool_id === null || task.node_id === null) return;
+    const heir = this.#core.store.tasks.find(task.job, task.id);
+    if (heir !== undefined && heir.seq !== task.seq) return;
     const root = nodeRootOf(this.#core.options.dataDirectory, job.account, task.pool_id, task.node_id);
     await rm(placeOf(root, job.id, task.id).taskDirectory, { recursive: true, force: true }).catch(() => undefined);
   }

@@ -9,13 +9,18 @@ import { chooseNode, decideEnd } from './decide.ts';
 import type { Fleet } from './fleet.ts';
 import type { JobLife } from './job-life.ts';
 
-/** Ready tasks looked at beyond the free slots, so that a wide task at the head does not hide narrow ones. */
+/** Ready tasks of a job that a dispatch passes over before it gives up for now. */
 const lookAhead = 64;
 
 interface Start {
   readonly task: TaskRow;
   readonly job: JobRow;
   readonly seat: Seat;
+}
+
+function affinityOf(task: TaskRow): string | undefined {
+  if (!task.spec.includes('"affinityInfo"')) return undefined;
+  return (JSON.parse(task.spec) as TaskSpec).affinityInfo?.affinityId;
 }
 
 /** Puts ready tasks on free slots, by job priority, whenever something rang; and takes their endings in. */
@@ -55,28 +60,44 @@ export class Dispatcher {
     store.transaction(() => {
       for (const job of store.jobs.dispatchable(pool.account, pool.id_key)) {
         if (free === 0) break;
-        let allowed = job.max_parallel === -1 ? Infinity : job.max_parallel - job.n_running;
-        if (allowed <= 0) continue;
-        for (const task of store.tasks.ready(job.seq, Math.min(allowed, free) + lookAhead)) {
-          if (allowed === 0 || free === 0) break;
-          const affinity = task.spec.includes('"affinityInfo"')
-            ? (JSON.parse(task.spec) as TaskSpec).affinityInfo?.affinityId
-            : undefined;
-          // A task can still be winding down here after it was requeued: two runs of one task never overlap.
-          if (this.#core.live.has(task.seq)) continue;
-          const seat = chooseNode(seats, task.slots, fill, affinity);
-          if (seat === undefined) continue;
+        const allowed = job.max_parallel === -1 ? Infinity : job.max_parallel - job.n_running;
+        for (const start of this.#choose(job, seats, fill, Math.min(allowed, free))) {
           const now = this.#core.stamps.next();
-          store.tasks.start(task, pool.id, seat.id, now);
-          if (seat.used === 0) store.pools.nodeState(seat.seq, 'running', now);
-          seat.used += task.slots;
-          free -= task.slots;
-          allowed -= 1;
-          starts.push({ task, job, seat });
+          store.tasks.start(start.task, pool.id, start.seat.id, now);
+          if (start.seat.used === start.task.slots) store.pools.nodeState(start.seat.seq, 'running', now);
+          free -= start.task.slots;
+          starts.push(start);
         }
       }
     });
     for (const start of starts) this.#start(pool, start);
+  }
+
+  /**
+   * Seats up to `most` ready tasks of a job (their slots are taken at once). A task that fits nowhere is passed over, so
+   * that a wide one at the head does not hold up narrow ones, but only so many of them.
+   */
+  #choose(job: JobRow, seats: readonly Seat[], fill: string, most: number): readonly Start[] {
+    const starts: Start[] = [];
+    let after = 0;
+    let passed = 0;
+    while (starts.length < most && passed <= lookAhead) {
+      const wanted = most - starts.length;
+      const tasks = this.#core.store.tasks.ready(job.seq, after, wanted);
+      for (const task of tasks) {
+        after = task.seq;
+        // A task can still be winding down here after it was requeued: two runs of one task never overlap.
+        const seat = this.#core.live.has(task.seq) ? undefined : chooseNode(seats, task.slots, fill, affinityOf(task));
+        if (seat === undefined) {
+          passed += 1;
+          continue;
+        }
+        seat.used += task.slots;
+        starts.push({ task, job, seat });
+      }
+      if (tasks.length < wanted) break;
+    }
+    return starts;
   }
 
   #start(pool: PoolRow, { task, job, seat }: Start): void {

@@ -101,9 +101,10 @@ export class Tasks {
     return this.#db.all(sql, job, after, ...(condition?.values ?? []), limit) as TaskRow[];
   }
 
-  ready(job: number, limit: number): TaskRow[] {
-    const sql = `SELECT * FROM tasks WHERE job = ? AND state = 'active' AND waiting = 0 ORDER BY seq LIMIT ?`;
-    return this.#db.all(sql, job, limit) as TaskRow[];
+  /** Tasks that may be dispatched, after the one with number `after`, in the order in which they were added. */
+  ready(job: number, after: number, limit: number): TaskRow[] {
+    const sql = `SELECT * FROM tasks WHERE job = ? AND state = 'active' AND waiting = 0 AND seq > ? ORDER BY seq LIMIT ?`;
+    return this.#db.all(sql, job, after, limit) as TaskRow[];
   }
 
   /** Every task that a process of the last life of this state was running. */
