@@ -53,7 +53,10 @@ export const depConstraints = [
   },
   { sourceTag: 'layer:emulator-kit', onlyDependOnLibsWithTags: ['layer:emulator-kit'] },
   { sourceTag: 'layer:emulator', onlyDependOnLibsWithTags: ['layer:emulator-kit'] },
-  { sourceTag: 'layer:lab', onlyDependOnLibsWithTags: ['layer:contracts', 'layer:runtime', 'layer:emulator-kit'] },
+  {
+    sourceTag: 'layer:lab',
+    onlyDependOnLibsWithTags: ['layer:adapter', 'layer:contracts', 'layer:runtime', 'layer:emulator-kit'],
+  },
 ];
 /** Tests may also use the test kit and, to prove an adapter, the emulators as processes. */
 export const testConstraints = depConstraints.map((rule) =>
