@@ -14,6 +14,7 @@ import { parseConfig, type EmulatorConfig, type EmulatorConfigInput } from './co
 import type { Backend } from './http/call.ts';
 import { BatchServer } from './http/server.ts';
 import { createPool } from './ops/pools.ts';
+import { killLeftovers } from './run/leftovers.ts';
 import { StorageClient } from './run/storage.ts';
 import { Clock } from './schedule/clock.ts';
 import { Core } from './schedule/core.ts';
@@ -158,6 +159,8 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
     await Promise.all([closeServer(server, cutBatch), closeServer(control, cutControl)]);
     clock.stop();
     await core.stop();
+    // Daemons that left their task's group: a stopped emulator leaves nothing behind.
+    killLeftovers(store.instance, []);
     client.close();
     store.close();
     if (temporary) rmSync(dataDirectory, { recursive: true, force: true });
