@@ -30,10 +30,15 @@ class World:
 
     def reports(self) -> dict[str, Report]:
         """Every report under the engine's name."""
-        pricing = [
+        pricing: list[dict[str, Cell]] = [
             {"TradeId": t, "TradeType": "Swap", "NumberOfPricings": 7, "CumulativeTiming": 9} for t in sorted(TRADES)
         ]
-        rows = {"npv": self.npv, "xva": self.xva, "pricingstats": pricing, **self.profiles}
+        rows: dict[str, list[dict[str, Cell]]] = {
+            "npv": self.npv,
+            "xva": self.xva,
+            "pricingstats": pricing,
+            **self.profiles,
+        }
         return {name: _report(table) for name, table in rows.items() if name not in self.without}
 
     def npv_of(self, trade_id: str) -> dict[str, Cell]:

@@ -98,11 +98,11 @@ def accept(reports: Mapping[str, Report], log: Sequence[LogLine], expected: Expe
     """
     set_of_trade = {trade: set_id for set_id, one in expected.netting_sets.items() for trade in one.trade_ids}
     found = _Findings(expected, set_of_trade)
-    for line in log:
-        _judge_line(line, found)
     missing = [name for name in ("npv", "xva") if name not in reports]
     for name in missing:
         found.fail(f"the engine wrote no {name} report")
+    for line in log:
+        _judge_line(line, found)
     if not missing:
         try:
             _judge_npv(reports["npv"], found)

@@ -18,7 +18,8 @@ from xva_engine.run.session import Session, ignore_signals
 from xva_engine.run.table_specs import TABLES
 from xva_engine.run.tables import Row, build_rows, rejection_rows
 
-_MOST_FAILURES_TOLD = 5
+_MOST_FAILURES_TOLD = 3
+_LONGEST_FAILURE = 240
 
 
 def run_shard(session: Session, spec: ShardSpec | MergeSpec, engine: EngineProcess) -> str:
@@ -111,9 +112,13 @@ def _nothing_ran(early: Sequence[Defect]) -> Verdict:
 
 
 def _told(failures: Sequence[str]) -> str:
-    told = "; ".join(failures[:_MOST_FAILURES_TOLD])
+    told = "; ".join(_short(one) for one in failures[:_MOST_FAILURES_TOLD])
     more = len(failures) - _MOST_FAILURES_TOLD
     return f"{told}; and {more} more (see log_structured.json)" if more > 0 else told
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_FAILURE else f"{text[:_LONGEST_FAILURE]}…"
 
 
 def _tables(rows: Mapping[str, Sequence[Row]], spec: ShardSpec) -> tuple[dict[str, bytes], dict[str, int]]:
