@@ -1,0 +1,210 @@
+import { Cron } from 'croner';
+import { z } from 'zod';
+import { isPlainIdentifier } from '../identifiers.ts';
+
+/** What a request row says, by the contract's names. */
+export const requestFields = [
+  'book',
+  'asOf',
+  'cut',
+  'scenario',
+  'revision',
+  'baseCurrency',
+  'samples',
+  'seed',
+  'quantile',
+  'dvaName',
+  'grid',
+  'strict',
+  'priority',
+  'traceparent',
+] as const;
+export type RequestField = (typeof requestFields)[number];
+
+const column = z.string().refine(isPlainIdentifier, 'must be a plain column name');
+const table = z
+  .string()
+  .refine(
+    (name) => name.split('.').length <= 2 && name.split('.').every(isPlainIdentifier),
+    'must be a plain name such as xva.RunRequest',
+  );
+
+const constant = z.strictObject({ value: z.union([z.string(), z.int(), z.boolean(), z.null()]) });
+/** A column's name, or a constant for what the table does not hold. */
+const source = z.union([column, constant], 'must be a column name, or { value: … } for a constant');
+
+const mapping = z.strictObject({
+  book: source.default('Book'),
+  asOf: source.default('AsOf'),
+  cut: source.default('Cut'),
+  scenario: source.default('Scenario'),
+  revision: source.default('Revision'),
+  baseCurrency: source.default('BaseCurrency'),
+  samples: source.default('Samples'),
+  seed: source.default('Seed'),
+  quantile: source.default('Quantile'),
+  dvaName: source.default('DvaName'),
+  grid: source.default('GridTenors'),
+  strict: source.default('Strict'),
+  priority: source.default('Priority'),
+  traceparent: source.default('Traceparent'),
+} satisfies Record<RequestField, z.ZodType>);
+
+const claimColumns = z.strictObject({
+  id: column.default('RequestId'),
+  status: column.default('Status'),
+  notBefore: column.default('NotBefore'),
+  lockedUntil: column.default('LockedUntil'),
+  leaseToken: column.default('LeaseToken'),
+  leaseOwner: column.default('LeaseOwner'),
+  attempts: column.default('Attempts'),
+  lastError: column.default('LastError'),
+  eventId: column.default('EventId'),
+  publishedAt: column.default('PublishedAt'),
+  createdAt: column.default('CreatedAt'),
+});
+
+const detailParameters = ['book', 'asOf', 'cut', 'scenario', 'revision', 'requestId', 'fixingDays'];
+
+/** A query of the definition's own: one SELECT on the named parameters, its result columns named as the contract's. */
+const ownQuery = z
+  .string()
+  .max(20_000)
+  .refine((sql) => /^\s*(select|with)\b/i.test(sql), 'must be one SELECT')
+  .refine((sql) => !sql.includes(';'), 'must be one statement, without ;')
+  .superRefine((sql, context) => {
+    const used = [...sql.matchAll(/(?<!@)@([A-Za-z_][A-Za-z0-9_]*)/g)].map((match) => match[1] ?? '');
+    for (const name of new Set(used.filter((name) => !detailParameters.includes(name)))) {
+      const known = detailParameters.map((one) => `@${one}`).join(', ');
+      context.addIssue({ code: 'custom', message: `@${name} is no parameter; there are ${known}` });
+    }
+  });
+
+function detail<C extends z.ZodRawShape>(defaultTable: string, columns: z.ZodObject<C>) {
+  return z.strictObject({ table: table.default(defaultTable), columns: columns.prefault({}), sql: ownQuery.optional() });
+}
+
+const details = z.strictObject({
+  nettingSets: detail(
+    'xva.NettingSet',
+    z.strictObject({
+      book: column.default('Book'),
+      nettingSetId: column.default('NettingSetId'),
+      counterparty: column.default('Counterparty'),
+      csa: column.default('Csa'),
+    }),
+  ).prefault({}),
+  trades: detail(
+    'xva.Trade',
+    z.strictObject({
+      book: column.default('Book'),
+      tradeId: column.default('TradeId'),
+      nettingSetId: column.default('NettingSetId'),
+      tradeType: column.default('TradeType'),
+      terms: column.default('Terms'),
+    }),
+  ).prefault({}),
+  quotes: detail(
+    'xva.Quote',
+    z.strictObject({
+      asOf: column.default('AsOf'),
+      cut: column.default('Cut'),
+      scenario: column.default('Scenario'),
+      key: column.default('QuoteKey'),
+      value: column.default('QuoteValue'),
+    }),
+  ).prefault({}),
+  fixings: detail(
+    'xva.Fixing',
+    z.strictObject({
+      index: column.default('IndexName'),
+      date: column.default('FixingDate'),
+      value: column.default('FixingValue'),
+    }),
+  ).prefault({}),
+});
+
+const schedule = z
+  .strictObject({
+    /** Five or six fields (seconds first), as croner reads them. */
+    cron: z.string(),
+    /** IANA name, such as `Europe/Lisbon`: the wall clock that the fields speak of. */
+    timezone: z.string().default('UTC'),
+    /** What to do about ticks that passed while nobody looked: run each, the last one only, or none. */
+    misfire: z.enum(['all', 'last', 'none']).default('last'),
+    /** A tick that comes while the one before still runs: dropped, or run once when that one ends. */
+    overlap: z.enum(['skip', 'queue']).default('skip'),
+  })
+  .superRefine(({ cron, timezone }, context) => {
+    try {
+      new Intl.DateTimeFormat('en', { timeZone: timezone });
+    } catch {
+      context.addIssue({ code: 'custom', path: ['timezone'], message: `"${timezone}" is no IANA time zone` });
+      return;
+    }
+    try {
+      const job = new Cron(cron, { timezone, paused: true, mode: '5-or-6-parts' });
+      if (job.nextRun() === null) throw new Error('never comes due');
+    } catch (error) {
+      context.addIssue({ code: 'custom', path: ['cron'], message: `"${cron}": ${(error as Error).message}` });
+    }
+  });
+
+/** On a tick the table is asked again and again, quickly while rows come and ever slower while none do (the long poll). */
+const window = z
+  .strictObject({
+    lengthMs: z.int().min(0).max(86_400_000).default(60_000),
+    minDelayMs: z.int().min(5).max(60_000).default(200),
+    maxDelayMs: z.int().min(5).max(600_000).default(1_000),
+    /** `windowEnd`: go on until the window is over; `rows`: stop once rows came and all were worked off. */
+    until: z.enum(['windowEnd', 'rows']).default('windowEnd'),
+  })
+  .refine(({ minDelayMs, maxDelayMs }) => minDelayMs <= maxDelayMs, {
+    path: ['maxDelayMs'],
+    message: 'must not be below minDelayMs',
+  });
+
+const laterModes = ['rowversion', 'changeTracking', 'query'];
+
+export const pollingDefinitionSchema = z.strictObject({
+  /** Part of every event's id: with another name the same row is another event. */
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'must be 1 to 40 of a-z 0-9 -'),
+  mode: z.custom<'outbox'>().superRefine((mode, context) => {
+    if (mode === 'outbox') return;
+    const later = typeof mode === 'string' && laterModes.includes(mode);
+    const message = later ? `"${mode as string}" is not in this version; outbox is` : 'must be outbox';
+    context.addIssue({ code: 'custom', message });
+  }),
+  enabled: z.boolean().default(true),
+  schedule: schedule.prefault({ cron: '* * * * *' }),
+  window: window.prefault({}),
+  table: table.default('xva.RunRequest'),
+  columns: claimColumns.prefault({}),
+  mapping: mapping.prefault({}),
+  details: details.prefault({}),
+  /** At most so many new rows, and as many whose lease ran out, in one claim. */
+  batchSize: z.int().min(1).max(1_000).default(20),
+  leaseSeconds: z.int().min(5).max(3_600).default(60),
+  /** A row whose worker vanished so often becomes poison. A failing hub or store does not count. */
+  maxAttempts: z.int().min(1).max(100).default(5),
+  lastErrorLength: z.int().min(100).max(4_000).default(4_000),
+  /** Fixings from so many days before the as-of date up to it. */
+  fixingDays: z.int().min(0).max(20_000).default(400),
+  /** A detail query that gives more rows is refused. */
+  maxDetailRows: z.int().min(1).max(1_000_000).default(1_000_000),
+});
+
+export const definitionFileSchema = z
+  .strictObject({ version: z.literal(1), definitions: z.array(pollingDefinitionSchema).min(1).max(100) })
+  .superRefine(({ definitions }, context) => {
+    definitions.forEach(({ name }, index) => {
+      const first = definitions.findIndex((other) => other.name === name);
+      if (first < index) {
+        const path = ['definitions', index, 'name'];
+        context.addIssue({ code: 'custom', path, message: `"${name}" is the name of another definition` });
+      }
+    });
+  });
+
+export type PollingDefinition = z.infer<typeof pollingDefinitionSchema>;
+export type DetailName = keyof PollingDefinition['details'];
