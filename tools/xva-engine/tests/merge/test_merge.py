@@ -113,8 +113,8 @@ def test_nothing_left_to_publish_is_a_failure(tmp_path: Path) -> None:
 
 def test_a_matured_trade_may_be_absent_if_it_is_told(tmp_path: Path) -> None:
     rows = make_rows([A], "shard-0001")
-    for name in ("npv", "xva_trade"):
-        rows[name] = [row for row in rows[name] if row["tradeId"] != "T-A-1"]
+    for name, column in (("npv", "tradeId"), ("xva_trade", "tradeId"), ("exposure_profile", "id")):
+        rows[name] = [row for row in rows[name] if row[column] != "T-A-1"]
     told = ContractWarning(code="trade-matured", subject="T-A-1", message="Trade is Matured.")
     write_run(tmp_path, make_manifest([A]), [Shard("shard-0001", [A], warnings=[told], rows=rows)])
     assert merge(tmp_path) == 0
@@ -204,9 +204,17 @@ def test_different_engines_are_refused(
     assert "differ in engine" in refused(tmp_path, capsys)
 
 
+def test_a_missing_profile_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = make_rows([A], "shard-0001")
+    rows["exposure_profile"].pop(0)
+    write_run(tmp_path, make_manifest([A]), [Shard("shard-0001", [A], rows=rows)])
+    assert "exposure_profile disagrees with the others on nettingSet A A" in refused(tmp_path, capsys)
+
+
 def test_a_missing_trade_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = make_rows([A], "shard-0001")
     rows["npv"].pop()
+    rows["exposure_profile"].pop()
     write_run(tmp_path, make_manifest([A]), [Shard("shard-0001", [A], rows=rows)])
     assert "table npv and the manifest disagree on T-A-1" in refused(tmp_path, capsys)
 

@@ -98,6 +98,7 @@ def check_rows(manifest: Manifest, bundle: OpenBundle, rows: Mapping[str, Sequen
         _same(f"{who}, netting set {one.id}", "counterparty", row["counterparty"], one.counterparty)
         _same(f"{who}, netting set {one.id}", "collateralised", str(row["collateralised"]), str(one.collateralised))
         _same(f"{who}, netting set {one.id}", "baseCurrency", row["baseCurrency"], manifest.base_currency)
+    _check_profiles(who, rows)
     matured = {warning.subject for warning in info.warnings if warning.code == "trade-matured"}
     for name in ("npv", "xva_trade"):
         for set_id in sorted(accepted):
@@ -108,6 +109,14 @@ def check_rows(manifest: Manifest, bundle: OpenBundle, rows: Mapping[str, Sequen
             )
             if odd:
                 raise BadInputError(f"{who}: table {name} and the manifest disagree on {odd[0]} of {set_id}")
+
+
+def _check_profiles(who: str, rows: Mapping[str, Sequence[Row]]) -> None:
+    profiles = {(row["scope"], row["nettingSetId"], row["id"]) for row in rows["exposure_profile"]}
+    wanted = {("nettingSet", row["nettingSetId"], row["nettingSetId"]) for row in rows["xva_netting_set"]}
+    wanted |= {("trade", row["nettingSetId"], row["tradeId"]) for row in rows["npv"]}
+    if odd := sorted(profiles ^ wanted):
+        raise BadInputError(f"{who}: table exposure_profile disagrees with the others on {' '.join(odd[0])}")
 
 
 def _same(who: str, what: str, actual: str, wanted: str) -> None:

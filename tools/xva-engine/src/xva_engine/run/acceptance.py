@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from xva_engine.run.reports import LogLine, MissingColumnError, Report
 
 NPV_MEASURES = ("NPV", "NPV(Base)")
-XVA_MEASURES = ("CVA", "DVA", "FBA", "FCA", "BaselEPE", "BaselEEPE")
+XVA_MEASURES = (
+    *("CVA", "DVA", "FBA", "FCA", "FBAexOwnSP", "FCAexOwnSP", "FBAexAllSP", "FCAexAllSP"),
+    *("BaselEPE", "BaselEEPE"),
+)
 PROFILE_MEASURES = ("EPE", "ENE", "PFE", "BaselEE", "BaselEEE", "TimeWeightedBaselEPE", "TimeWeightedBaselEEPE")
 MATURED = "Trade is Matured"
 

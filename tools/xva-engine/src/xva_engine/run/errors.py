@@ -2,7 +2,12 @@
 
 import errno
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
+_MACHINE = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS),
+        *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EACCES, errno.EPERM, errno.ESTALE),
+    }
+)
 
 
 class TaskError(Exception):
@@ -49,4 +54,4 @@ class InfrastructureError(TaskError):
 
 def is_infrastructure(error: OSError) -> bool:
     """Whether an operating-system error says that this machine, not the input, is at fault."""
-    return error.errno in _NO_ROOM
+    return error.errno in _MACHINE

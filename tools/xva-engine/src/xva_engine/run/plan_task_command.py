@@ -29,8 +29,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def execute(args: argparse.Namespace) -> int:
     """Runs the verb."""
-    from pydantic import ValidationError  # noqa: PLC0415
-
     from xva_engine.contracts import EXIT_CODES, Manifest  # noqa: PLC0415
     from xva_engine.run.errors import BadInputError  # noqa: PLC0415
 
@@ -56,7 +54,7 @@ def execute(args: argparse.Namespace) -> int:
             parts = [part.to_json() for part in manifest.parts]
             spec = {**common, "kind": "shard", "parts": parts, "nettingSets": wanted}
         _checked(spec)
-    except (BadInputError, ValidationError, OSError) as error:
+    except (BadInputError, ValueError, OSError) as error:
         print(f"badInput: {error}", file=sys.stderr)
         return EXIT_CODES["badInput"]
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """What every task does around its work: signals, the report, one message and one exit code, however it ends."""
 
+import errno
 import json
 import os
 import signal
@@ -98,7 +99,7 @@ def _cancel_on_signal() -> Callable[[], None]:
 def _classify(error: BaseException) -> tuple[str, str]:
     if isinstance(error, TaskError):
         return error.exit_class, str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return "outOfMemory", "the runner itself ran out of memory"
     if isinstance(error, OSError) and is_infrastructure(error):
         return InfrastructureError.exit_class, f"the machine failed the task: {error}"

@@ -103,7 +103,7 @@ def _run_engine(session: Session, engine: EngineProcess, package: Package, expec
         kept = {package.setup.log_file: "ore.log", "log_structured.json": "log_structured.json"}
         for name, keep in kept.items():
             with contextlib.suppress(OSError):
-                (output / name).replace(session.logs / keep)
+                shutil.move(output / name, session.logs / keep)
         shutil.rmtree(scratch, ignore_errors=True)
 
 
