@@ -1,0 +1,242 @@
+import type { Socket } from 'node:net';
+import { Grants } from '../auth/sas.ts';
+import { filterExpression, parseAddress, parseFilter } from './address.ts';
+import { putToken, replyMessage, type Reply } from './cbs.ts';
+import { DeliveryLink } from './delivery-link.ts';
+import { condition, faultError, toAmqpError } from './errors.ts';
+import { manage } from './management.ts';
+import { PublishLink } from './publish-link.ts';
+import {
+  acceptConnection,
+  accept,
+  decodeRequest,
+  desiredCapabilities,
+  formatOf,
+  type AmqpConnection,
+  type AmqpError,
+  type AmqpSession,
+  type IncomingLink,
+  type MessageContext,
+  type OutgoingLink,
+} from './rhea.ts';
+import type { Service } from './service.ts';
+
+const metricsCapability = 'com.microsoft:enable-receiver-runtime-metric';
+const idempotentCapability = 'com.microsoft:idempotent-producer';
+const requestCredit = 100;
+
+type RequestNode = 'cbs' | 'management';
+
+/** Thrown to refuse a link: it is attached, as the protocol wants it, and detached with this error. */
+class AttachRefused extends Error {
+  readonly error: AmqpError;
+
+  constructor(error: AmqpError) {
+    super(error.description);
+    this.error = error;
+  }
+}
+
+function numberProperty(link: OutgoingLink, name: string): number | undefined {
+  const value = link.properties?.[name];
+  return value === undefined || value === null ? undefined : Number(value);
+}
+
+/** One client's connection: its tokens and its links. Everything ends with the socket. */
+export class ClientConnection {
+  readonly #socket: Socket;
+  readonly #service: Service;
+  readonly #connection: AmqpConnection;
+  readonly #grants = new Grants();
+  readonly #publishing = new Map<IncomingLink, PublishLink>();
+  readonly #delivering = new Map<OutgoingLink, DeliveryLink>();
+  readonly #requesting = new Map<IncomingLink, RequestNode>();
+  readonly #replying = new Map<OutgoingLink, RequestNode>();
+
+  constructor(socket: Socket, service: Service) {
+    this.#socket = socket;
+    this.#service = service;
+    this.#connection = acceptConnection(socket, () => this.#wakeAll());
+    this.#listen();
+  }
+
+  #listen(): void {
+    const connection = this.#connection;
+    connection.on('receiver_open', ({ receiver }) => {
+      this.#attach('sender', receiver, receiver.target?.address ?? '', () => this.#openIncoming(receiver));
+    });
+    connection.on('sender_open', ({ sender }) => {
+      this.#attach('receiver', sender, sender.source?.address ?? '', () => this.#openOutgoing(sender));
+    });
+    connection.on('message', (context) => this.#message(context));
+    connection.on('sender_draining', ({ sender }) => this.#delivering.get(sender)?.drain());
+    for (const event of ['receiver_close', 'receiver_error'] as const) {
+      connection.on(event, ({ receiver }) => this.#forgetIncoming(receiver));
+    }
+    for (const event of ['sender_close', 'sender_error'] as const) {
+      connection.on(event, ({ sender }) => this.#forgetOutgoing(sender));
+    }
+    for (const event of ['session_close', 'session_error'] as const) {
+      connection.on(event, ({ session }) => this.#forgetSession(session));
+    }
+    for (const event of ['connection_close', 'connection_error', 'disconnected', 'protocol_error', 'error'] as const) {
+      connection.on(event, (fault) => {
+        const reason = fault instanceof Error ? fault.message : undefined;
+        this.#service.transcript.add({ kind: 'connection', event, reason });
+      });
+    }
+    this.#socket.on('close', () => this.#forgetAll());
+  }
+
+  #attach(role: 'sender' | 'receiver', link: IncomingLink | OutgoingLink, address: string, open: () => void): void {
+    const fault = this.#service.faults.take('attach', { role, address });
+    this.#service.transcript.add({ kind: 'attach', role, address, link: link.name, fault: fault?.kind });
+    if (fault?.kind === 'kill') return this.#kill();
+    // Python takes a link without source or target for a failed one.
+    link.set_source({ address: link.source?.address ?? link.name });
+    link.set_target({ address: link.target?.address ?? link.name });
+    link.local.attach.rcv_settle_mode = 0;
+    try {
+      if (fault?.kind === 'detach') throw new AttachRefused(faultError(fault));
+      open();
+    } catch (error) {
+      link.close(error instanceof AttachRefused ? error.error : toAmqpError(error));
+    }
+  }
+
+  #authorize(address: string, claim: 'Send' | 'Listen'): void {
+    const refusal = this.#grants.refusal(address, claim, this.#service.now());
+    if (refusal === '') return;
+    throw new AttachRefused({ condition: condition.unauthorized, description: `Unauthorized access: ${refusal}` });
+  }
+
+  #refuseUnserved(what: string): never {
+    const description = `${what} is not served by this emulator`;
+    throw new AttachRefused({ condition: condition.notImplemented, description });
+  }
+
+  #openIncoming(link: IncomingLink): void {
+    const address = link.target?.address ?? '';
+    const parsed = parseAddress(address);
+    if (parsed.kind === 'cbs' || parsed.kind === 'management') {
+      this.#requesting.set(link, parsed.kind);
+      link.add_credit(requestCredit);
+      return;
+    }
+    if (parsed.kind === 'publisher') this.#refuseUnserved('a publisher address');
+    if (parsed.kind !== 'hub') this.#refuseUnserved(`the target '${address}'`);
+    const hub = this.#service.registry.hub(parsed.hub);
+    const partition = parsed.partition === undefined ? undefined : hub.partition(parsed.partition);
+    this.#authorize(address, 'Send');
+    if (desiredCapabilities(link).includes(idempotentCapability)) this.#refuseUnserved('the idempotent producer');
+    link.local.attach.max_message_size = this.#service.maxMessageBytes;
+    this.#publishing.set(link, new PublishLink(link, this.#service, hub, partition, () => this.#kill()));
+  }
+
+  #openOutgoing(link: OutgoingLink): void {
+    const address = link.source?.address ?? '';
+    const parsed = parseAddress(address);
+    // Everything goes to clients settled: rhea keeps unsettled deliveries of a session in one ring, and Python never
+    // settles, so that its links would stall for good once the ring is full.
+    link.local.attach.snd_settle_mode = 1;
+    if (parsed.kind === 'cbs' || parsed.kind === 'management') {
+      this.#replying.set(link, parsed.kind);
+      return;
+    }
+    if (parsed.kind !== 'reader') this.#refuseUnserved(`the source '${address}'`);
+    const hub = this.#service.registry.hub(parsed.hub);
+    const consumerGroup = hub.consumerGroup(parsed.consumerGroup);
+    const partition = hub.partition(parsed.partition);
+    this.#authorize(address, 'Listen');
+    const filter = link.source?.filter;
+    const reader = new DeliveryLink(
+      link,
+      this.#service,
+      partition,
+      {
+        hub: hub.name,
+        consumerGroup,
+        readerName: String(link.properties?.['com.microsoft:receiver-name'] ?? link.name),
+        epoch: numberProperty(link, 'com.microsoft:epoch'),
+        position: parseFilter(filterExpression(filter)),
+        metrics: desiredCapabilities(link).includes(metricsCapability),
+      },
+      () => this.#kill(),
+    );
+    const admission = partition.readers.enter(consumerGroup, reader);
+    if (admission.outcome === 'refused') {
+      reader.dispose();
+      throw new AttachRefused(admission);
+    }
+    this.#delivering.set(link, reader);
+    void reader.start();
+  }
+
+  #message(context: MessageContext): void {
+    const { receiver, delivery, message } = context;
+    const node = this.#requesting.get(receiver);
+    if (node !== undefined) {
+      accept(delivery);
+      receiver.add_credit(1);
+      this.#request(node, receiver.session, message);
+      return;
+    }
+    void this.#publishing.get(receiver)?.receive(delivery, message, formatOf(context));
+  }
+
+  #request(node: RequestNode, session: AmqpSession, payload: Buffer): void {
+    const request = decodeRequest(payload);
+    const { operation, name, type } = request.application_properties ?? {};
+    const fault = this.#service.faults.take(node, { operation, name, type });
+    let reply: Reply;
+    if (fault?.kind === 'kill') return this.#kill();
+    if (fault?.kind === 'reject') {
+      const { condition: faultCondition, description } = faultError(fault);
+      reply = { status: Number(fault['status'] ?? 500), description, condition: faultCondition };
+    } else if (node === 'cbs') reply = putToken(request, this.#service, this.#grants);
+    else reply = manage(request, this.#service, this.#grants);
+    const { status, description } = reply;
+    this.#service.transcript.add({ kind: node, operation, name, type, status, description, fault: fault?.kind });
+    if (fault?.kind !== 'silent') this.#replyLink(node, session, request.reply_to)?.send(replyMessage(request, reply));
+  }
+
+  /** Clients name their reply link in different ways, or not at all; the session's last one for the node is it then. */
+  #replyLink(node: RequestNode, session: AmqpSession, replyTo: string | undefined): OutgoingLink | undefined {
+    const links = [...this.#replying].filter(([link, kind]) => kind === node && link.session === session);
+    const named = links.find(([link]) => link.name === replyTo || link.target?.address === replyTo);
+    return (named ?? links.at(-1))?.[0];
+  }
+
+  #wakeAll(): void {
+    for (const reader of this.#delivering.values()) reader.wake();
+  }
+
+  #kill(): void {
+    this.#socket.destroy();
+  }
+
+  #forgetIncoming(link: IncomingLink): void {
+    this.#publishing.get(link)?.dispose();
+    this.#publishing.delete(link);
+    this.#requesting.delete(link);
+  }
+
+  #forgetOutgoing(link: OutgoingLink): void {
+    this.#delivering.get(link)?.dispose();
+    this.#delivering.delete(link);
+    this.#replying.delete(link);
+  }
+
+  #forgetSession(session: AmqpSession | undefined): void {
+    const isHere = (link: { readonly session: AmqpSession }): boolean =>
+      session === undefined || link.session === session;
+    for (const link of [...this.#publishing.keys(), ...this.#requesting.keys()])
+      if (isHere(link)) this.#forgetIncoming(link);
+    for (const link of [...this.#delivering.keys(), ...this.#replying.keys()])
+      if (isHere(link)) this.#forgetOutgoing(link);
+  }
+
+  #forgetAll(): void {
+    this.#forgetSession(undefined);
+  }
+}

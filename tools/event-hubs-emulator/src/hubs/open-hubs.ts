@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import { openStore } from '@xva/emulator-kit';
+import type { HubConfig, NamespaceConfig } from '../config.ts';
+import { MemoryDirectory, openDiskDirectory, type SegmentDirectory } from '../log/directory.ts';
+import { PartitionLog, type LogOptions } from '../log/partition-log.ts';
+import { Hub, HubRegistry } from './hub.ts';
+
+/** Thrown when the data directory belongs to a running emulator, or was written for another shape of the hub. */
+export class DataDirectoryError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'DataDirectoryError';
+  }
+}
+
+const migrations = [
+  `CREATE TABLE hub (
+     namespace TEXT NOT NULL, name TEXT NOT NULL, partition_count INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+     PRIMARY KEY (namespace, name)) STRICT`,
+  `CREATE TABLE owner (one INTEGER PRIMARY KEY CHECK (one = 1), pid INTEGER NOT NULL, since_ms INTEGER NOT NULL) STRICT`,
+];
+
+/** The hubs, and how to let go of the data directory. */
+export interface OpenedHubs {
+  readonly registry: HubRegistry;
+  close(): Promise<void>;
+}
+
+/** Opens the state file and keeps its lock, which the operating system drops when the process ends however it ends. */
+function openState(dataDirectory: string | undefined, nowMs: number): DatabaseSync {
+  if (dataDirectory === undefined) return openStore(':memory:', migrations);
+  let state: DatabaseSync | undefined;
+  try {
+    state = openStore(join(dataDirectory, 'state.db'), migrations, 'FULL');
+    state.exec('PRAGMA locking_mode = EXCLUSIVE');
+    state.prepare('INSERT OR REPLACE INTO owner (one, pid, since_ms) VALUES (1, ?, ?)').run(process.pid, nowMs);
+    return state;
+  } catch (error) {
+    state?.close();
+    if (!String(error).includes('database is locked')) throw error;
+    throw new DataDirectoryError(`${dataDirectory} is in use by another event-hubs-emulator process`);
+  }
+}
+
+function register(state: DatabaseSync, namespace: string, hub: HubConfig, nowMs: number): number {
+  const key = hub.name.toLowerCase();
+  const row = state
+    .prepare('SELECT partition_count, created_ms FROM hub WHERE namespace = ? AND name = ?')
+    .get(namespace, key) as { partition_count: number; created_ms: number } | undefined;
+  if (row !== undefined && row.partition_count > hub.partitionCount) {
+    throw new DataDirectoryError(
+      `hub ${hub.name} has ${row.partition_count} partitions on disk but ${hub.partitionCount} in the configuration: ` +
+        'a hub cannot lose partitions',
+    );
+  }
+  const createdMs = row?.created_ms ?? nowMs;
+  state
+    .prepare('INSERT OR REPLACE INTO hub (namespace, name, partition_count, created_ms) VALUES (?, ?, ?, ?)')
+    .run(namespace, key, hub.partitionCount, createdMs);
+  return createdMs;
+}
+
+/**
+ * Opens every hub of the configuration: in `dataDirectory`, or in memory without one.
+ *
+ * @throws DataDirectoryError, and CorruptLogError when acknowledged events cannot be read back.
+ */
+export async function openHubs(
+  config: NamespaceConfig,
+  dataDirectory: string | undefined,
+  options: LogOptions,
+): Promise<OpenedHubs> {
+  const state = openState(dataDirectory, options.now());
+  const logs: PartitionLog[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(logs.map((log) => log.close()));
+    state.close();
+  };
+  const openPartition = async (hub: string, id: number): Promise<PartitionLog> => {
+    const directory: SegmentDirectory =
+      dataDirectory === undefined
+        ? new MemoryDirectory()
+        : await openDiskDirectory(join(dataDirectory, config.name, hub.toLowerCase(), String(id)));
+    const log = await PartitionLog.open(directory, options);
+    logs.push(log);
+    return log;
+  };
+  try {
+    const hubs: Hub[] = [];
+    for (const hub of config.hubs) {
+      const createdMs = register(state, config.name, hub, options.now());
+      const ids = Array.from({ length: hub.partitionCount }, (_, id) => id);
+      const partitions = await Promise.all(ids.map((id) => openPartition(hub.name, id)));
+      hubs.push(new Hub(hub.name, createdMs, partitions, hub.consumerGroups));
+    }
+    return { registry: new HubRegistry(config.name, hubs), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
