@@ -1,0 +1,145 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import {
+  isLive,
+  ledgerTables,
+  parseContractText,
+  runRecordSchema,
+  runRowKeys,
+  type RunRecord,
+  type RunState,
+} from '@xva/contracts';
+import { filterText, TableStore, type StoredRow, type TableRow, type TableStoreOptions } from './table-store.ts';
+
+export interface StoredRun {
+  readonly record: RunRecord;
+  readonly etag: string;
+}
+
+export interface RunFilter {
+  readonly states?: readonly RunState[] | undefined;
+  readonly book?: string | undefined;
+  /** As-of date, `YYYY-MM-DD`: one partition. */
+  readonly asOf?: string | undefined;
+}
+
+/** An entity holds at most 1 MiB; above this the record is stored compressed (a plan of thousands of shards). */
+const compressAboveLength = 64 * 1024;
+
+/** A run that is ending has still something to clean up until `finishedAt` is set. */
+function isOpen(record: RunRecord): boolean {
+  return isLive(record.state) || (['failed', 'cancelled'].includes(record.state) && record.finishedAt === null);
+}
+
+export function runToRow(record: RunRecord): TableRow {
+  const text = JSON.stringify(record);
+  const long = text.length > compressAboveLength;
+  return {
+    ...runRowKeys(record.runId),
+    properties: {
+      state: record.state,
+      book: record.requestKey.book,
+      priority: record.priority,
+      createdAt: record.createdAt,
+      updatedAt: record.updatedAt,
+      open: isOpen(record),
+      ...(long ? { recordGzip: gzipSync(text).toString('base64') } : { record: text }),
+    },
+  };
+}
+
+/** @throws ContractError when the row holds no valid run record. */
+export function rowToRun(row: StoredRow): StoredRun {
+  const { record, recordGzip } = row.properties;
+  const text =
+    typeof recordGzip === 'string'
+      ? gunzipSync(Buffer.from(recordGzip, 'base64')).toString()
+      : typeof record === 'string'
+        ? record
+        : '';
+  return { record: parseContractText(runRecordSchema, text, `run record ${row.rowKey}`), etag: row.etag };
+}
+
+export type RunTableOptions = Omit<TableStoreOptions, 'table'>;
+
+/** The run records (table `runs`, partition = as-of date) and pins of the ledger account. */
+export class RunTable {
+  readonly #runs: TableStore;
+  readonly #pins: TableStore;
+
+  constructor(options: RunTableOptions) {
+    this.#runs = new TableStore({ ...options, table: ledgerTables.runs });
+    this.#pins = new TableStore({ ...options, table: ledgerTables.pins });
+  }
+
+  async ensure(): Promise<void> {
+    await Promise.all([this.#runs.ensure(), this.#pins.ensure()]);
+  }
+
+  /** Writes the record unless the run has one: of two writers one wins. */
+  async insert(record: RunRecord): Promise<{ outcome: 'created'; etag: string } | { outcome: 'exists' }> {
+    return this.#runs.insert(runToRow(record));
+  }
+
+  async get(runId: string): Promise<StoredRun | undefined> {
+    const { partitionKey, rowKey } = runRowKeys(runId);
+    const row = await this.#runs.get(partitionKey, rowKey);
+    return row === undefined ? undefined : rowToRun(row);
+  }
+
+  /** The new ETag, or undefined when the record is no longer the version `etag`. */
+  async swap(record: RunRecord, etag: string): Promise<string | undefined> {
+    const result = await this.#runs.replace(runToRow(record), etag);
+    return result.outcome === 'replaced' ? result.etag : undefined;
+  }
+
+  /** As `swap`, told as true or false. */
+  async replace(record: RunRecord, etag: string): Promise<boolean> {
+    return (await this.swap(record, etag)) !== undefined;
+  }
+
+  /** Every record, tombstones included, in key order; memory does not grow with their number. */
+  async *list(): AsyncGenerator<StoredRun> {
+    for await (const row of this.#runs.query()) yield rowToRun(row);
+  }
+
+  /** Records of runs that are live, or that ended but may still have something open in Batch. */
+  async *listOpen(): AsyncGenerator<StoredRun> {
+    for await (const row of this.#runs.query({ filter: 'open eq true' })) yield rowToRun(row);
+  }
+
+  /** At most `pageSize` records that fit the filter, in key order, and what to give for the next page. */
+  async page(
+    filter: RunFilter,
+    pageSize: number,
+    continuation?: string,
+  ): Promise<{ runs: readonly StoredRun[]; continuation: string | undefined }> {
+    const terms = [
+      ...(filter.asOf === undefined ? [] : [`PartitionKey eq ${filterText(filter.asOf.replaceAll('-', ''))}`]),
+      ...(filter.book === undefined ? [] : [`book eq ${filterText(filter.book)}`]),
+      ...(filter.states === undefined || filter.states.length === 0
+        ? []
+        : [`(${filter.states.map((state) => `state eq ${filterText(state)}`).join(' or ')})`]),
+    ];
+    const page = await this.#runs.queryPage(
+      { pageSize, filter: terms.length === 0 ? undefined : terms.join(' and ') },
+      continuation,
+    );
+    return { runs: page.rows.map(rowToRun), continuation: page.continuation };
+  }
+
+  async isPinned(runId: string): Promise<boolean> {
+    return (await this.#pins.get('run', runId)) !== undefined;
+  }
+
+  async pin(runId: string, by: string, reason: string): Promise<void> {
+    await this.#pins.put({ partitionKey: 'run', rowKey: runId, properties: { by, reason } });
+  }
+
+  async unpin(runId: string): Promise<void> {
+    await this.#pins.delete('run', runId);
+  }
+
+  async check(): Promise<string> {
+    return this.#runs.check();
+  }
+}

@@ -1,0 +1,167 @@
+import type { RunRecord } from '@xva/contracts';
+import { startAzurite, type Azurite } from '@xva/testkit';
+import { RunTable, TableError, TableStore } from '../src/index.ts';
+
+let azurite: Azurite;
+let store: TableStore;
+let runs: RunTable;
+
+beforeAll(async () => {
+  azurite = await startAzurite();
+  const { connectionString } = azurite;
+  store = new TableStore({ connectionString, table: 'things' });
+  runs = new RunTable({ connectionString });
+  await Promise.all([store.ensure(), runs.ensure()]);
+});
+afterAll(() => azurite.stop());
+
+function record(runId: string, change: Partial<RunRecord> = {}): RunRecord {
+  return {
+    schemaVersion: '1.0',
+    runId,
+    eventId: 'e'.repeat(32),
+    requestKey: { book: "O'NEIL".replace("'", '_'), asOf: '2026-09-30', cut: 'EOD', scenario: 'BASE', revision: 1 },
+    packageId: 'a'.repeat(64),
+    strict: false,
+    priority: 0,
+    deadline: null,
+    traceparent: null,
+    submittedBy: 'test',
+    state: 'queued',
+    outcome: null,
+    attempt: 1,
+    plan: {
+      schemaVersion: '1.0',
+      sharedInputHash: 'b'.repeat(64),
+      shards: [{ taskId: 'shard-0001', nettingSets: ['NS1'], costSeconds: 1 }],
+    },
+    attempts: [],
+    accepted: [],
+    merged: null,
+    retries: {},
+    reasons: [],
+    container: `run-${runId}`,
+    createdAt: '2026-09-30T10:00:00.000Z',
+    updatedAt: '2026-09-30T10:00:00.000Z',
+    startedAt: null,
+    finishedAt: null,
+    version: 1,
+    ...change,
+  };
+}
+
+describe('TableStore on Azurite', () => {
+  it('inserts once', async () => {
+    const row = { partitionKey: 'p', rowKey: 'once', properties: { a: 1, b: true, c: 'x' } };
+    expect(await store.insert(row)).toMatchObject({ outcome: 'created' });
+    expect(await store.insert(row)).toEqual({ outcome: 'exists' });
+    expect((await store.get('p', 'once'))?.properties).toEqual({ a: 1, b: true, c: 'x' });
+  });
+
+  it('lets one of two writers of the same version win', async () => {
+    await store.insert({ partitionKey: 'p', rowKey: 'cas', properties: { n: 0 } });
+    const before = await store.get('p', 'cas');
+    const write = (n: number) => store.replace({ partitionKey: 'p', rowKey: 'cas', properties: { n } }, before!.etag);
+    const outcomes = (await Promise.all([write(1), write(2)])).map((result) => result.outcome).sort();
+    expect(outcomes).toEqual(['changed', 'replaced']);
+  });
+
+  it('names absence', async () => {
+    expect(await store.get('p', 'none')).toBeUndefined();
+    const row = { partitionKey: 'p', rowKey: 'none', properties: {} };
+    expect(await store.replace(row, '*')).toEqual({ outcome: 'absent' });
+    expect(await store.delete('p', 'none')).toBe('absent');
+  });
+
+  it('deletes only the version that was seen', async () => {
+    await store.insert({ partitionKey: 'p', rowKey: 'gone', properties: { n: 0 } });
+    const seen = await store.get('p', 'gone');
+    await store.put({ partitionKey: 'p', rowKey: 'gone', properties: { n: 1 } });
+    expect(await store.delete('p', 'gone', seen!.etag)).toBe('changed');
+    expect(await store.delete('p', 'gone')).toBe('deleted');
+  });
+
+  it('keeps long text, cut anywhere but in a character', async () => {
+    const text = `${'x'.repeat(32 * 1024 - 1)}${'😀'.repeat(40_000)}`;
+    await store.insert({ partitionKey: 'p', rowKey: 'long', properties: { text, n: 1 } });
+    expect((await store.get('p', 'long'))?.properties).toEqual({ text, n: 1 });
+  });
+
+  it('pages through a partition in key order', async () => {
+    for (let n = 0; n < 7; n += 1)
+      await store.insert({ partitionKey: 'pages', rowKey: `r${n}`, properties: { even: n % 2 === 0 } });
+    const found: string[] = [];
+    let continuation: string | undefined;
+    let pages = 0;
+    do {
+      const page = await store.queryPage({ filter: `PartitionKey eq 'pages'`, pageSize: 3 }, continuation);
+      found.push(...page.rows.map((row) => row.rowKey));
+      continuation = page.continuation;
+      pages += 1;
+    } while (continuation !== undefined);
+    expect(found).toEqual(['r0', 'r1', 'r2', 'r3', 'r4', 'r5', 'r6']);
+    expect(pages).toBeGreaterThan(2);
+    const even: string[] = [];
+    for await (const row of store.query({ filter: `PartitionKey eq 'pages' and even eq true` })) even.push(row.rowKey);
+    expect(even).toEqual(['r0', 'r2', 'r4', 'r6']);
+  });
+
+  it('says what went wrong, and whether trying again can help', async () => {
+    const { connectionString } = azurite;
+    const missing = new TableStore({ connectionString, table: 'nosuchtable' });
+    await expect(missing.get('p', 'r')).rejects.toMatchObject({
+      name: 'TableError',
+      code: 'TableNotFound',
+      status: 404,
+      retryable: false,
+    });
+    const nobody = connectionString.replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:1');
+    const away = new TableStore({ connectionString: nobody, table: 'things', maxRetries: 0 });
+    await expect(away.get('p', 'r')).rejects.toMatchObject({ name: 'TableError', status: 0, retryable: true });
+    expect(() => new TableStore({ table: 'things' })).toThrow(TableError);
+  });
+});
+
+describe('RunTable on Azurite', () => {
+  it('keeps a record, changes it by compare-and-swap, and knows which are open', async () => {
+    const first = record('xva-20260930-a-1');
+    expect(await runs.insert(first)).toMatchObject({ outcome: 'created' });
+    expect(await runs.insert(first)).toEqual({ outcome: 'exists' });
+    const stored = await runs.get('xva-20260930-a-1');
+    expect(stored?.record).toEqual(first);
+    expect(await runs.swap({ ...first, version: 2, state: 'failed' }, stored!.etag)).toEqual(expect.any(String));
+    expect(await runs.swap({ ...first, version: 2 }, stored!.etag)).toBeUndefined();
+    await runs.insert(record('xva-20260930-a-2', { state: 'done', finishedAt: '2026-09-30T11:00:00.000Z' }));
+    const open: string[] = [];
+    for await (const { record: found } of runs.listOpen()) open.push(found.runId);
+    expect(open).toEqual(['xva-20260930-a-1']);
+  });
+
+  it('stores a plan of thousands of shards', async () => {
+    const shards = Array.from({ length: 9999 }, (_unused, index) => ({
+      taskId: `shard-${String(index + 1).padStart(4, '0')}`,
+      nettingSets: [`NETTING-SET-${index}`],
+      costSeconds: index / 7,
+    }));
+    const big = record('xva-20260929-big-1', {
+      plan: { schemaVersion: '1.0', sharedInputHash: 'b'.repeat(64), shards },
+    });
+    await runs.insert(big);
+    expect((await runs.get('xva-20260929-big-1'))?.record).toEqual(big);
+  });
+
+  it('filters by state, book and as-of date', async () => {
+    await runs.insert(record('xva-20260928-f-1', { state: 'running' }));
+    const page = await runs.page({ asOf: '2026-09-28', states: ['running', 'queued'], book: 'O_NEIL' }, 10);
+    expect(page.runs.map((run) => run.record.runId)).toEqual(['xva-20260928-f-1']);
+    expect((await runs.page({ asOf: '2026-09-28', states: ['done'] }, 10)).runs).toEqual([]);
+  });
+
+  it('pins', async () => {
+    expect(await runs.isPinned('xva-20260930-a-1')).toBe(false);
+    await runs.pin('xva-20260930-a-1', 'somebody', 'audit');
+    expect(await runs.isPinned('xva-20260930-a-1')).toBe(true);
+    await runs.unpin('xva-20260930-a-1');
+    expect(await runs.isPinned('xva-20260930-a-1')).toBe(false);
+  });
+});
