@@ -1,8 +1,5 @@
-/**
- * A property holds at most 64 KiB, counted as UTF-16 by the service (Table service data model, String) and as UTF-8 by
- * Azurite, where one unit takes up to 3 bytes.
- */
-export const maxTextLength = 21 * 1024;
+/** A property holds at most 64 KiB of UTF-16, which is 32 Ki units (Table service data model, String). */
+export const maxTextLength = 32 * 1024;
 
 export type PropertyValue = string | number | boolean | Date;
 export type Properties = Readonly<Record<string, PropertyValue>>;

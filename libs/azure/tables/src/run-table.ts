@@ -30,8 +30,19 @@ function isOpen(record: RunRecord): boolean {
   return isLive(record.state) || (['failed', 'cancelled'].includes(record.state) && record.finishedAt === null);
 }
 
+/**
+ * JSON in ASCII: Azurite mangles a character whose UTF-8 bytes fall on two network chunks of a long body, and messages
+ * of the engine may hold any text.
+ */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 export function runToRow(record: RunRecord): TableRow {
-  const text = JSON.stringify(record);
+  const text = asciiJson(record);
   const long = text.length > compressAboveLength;
   return {
     ...runRowKeys(record.runId),
