@@ -137,4 +137,5 @@ def _zero_curve(currency: str, curve_id: str, keys: list[str], convention: str) 
         "YieldCurve",
         *leaves(CurveId=curve_id, CurveDescription="", Currency=currency, DiscountCurve=""),
         node("Segments", segment),
+        *leaves(InterpolationVariable="Discount", InterpolationMethod="LogLinear", YieldCurveDayCounter="A365"),
     )

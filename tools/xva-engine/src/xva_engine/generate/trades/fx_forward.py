@@ -42,12 +42,16 @@ def forward_notionals(terms: FxForwardTerms) -> tuple[tuple[str, Decimal], ...]:
 
 
 def read(terms: FxForwardTerms, context: TradeContext) -> TradeView:
-    """Raises TermsRefusedError with every fault."""
+    """Raises TermsRefusedError with every fault.
+
+    The payment date is given as well: without it the engine takes `ValueDate` for a fixing and pays two days later.
+    """
     refuse_if(forward_faults(terms, context))
     maturity = date_of(terms.value_date)
+    settlement = [node("Settlement", "Physical"), node("SettlementData", node("Date", terms.value_date))]
     return TradeView(
         engine_type="FxForward",
-        data=[node("FxForwardData", node("ValueDate", terms.value_date), *forward_amounts(terms))],
+        data=[node("FxForwardData", node("ValueDate", terms.value_date), *forward_amounts(terms), *settlement)],
         currencies=frozenset({terms.bought_currency, terms.sold_currency}),
         notionals=forward_notionals(terms),
         maturity=maturity,

@@ -8,7 +8,11 @@ from xva_engine.generate.xml import leaves, node
 
 
 def read(terms: FxOptionTerms, context: TradeContext) -> TradeView:
-    """Raises TermsRefusedError with every fault. Call: buy `boughtAmount` for `soldAmount`; Put: sell it for that."""
+    """Raises TermsRefusedError with every fault.
+
+    Call: the right to buy `boughtAmount` for `soldAmount`; Put: to sell it for that. The difference to that day's spot
+    rate is paid at expiry (the engine discounts from there, whatever the settlement is called).
+    """
     expiry = date_of(terms.expiry_date)
     faults = context.currency_faults(terms.bought_currency, terms.sold_currency)
     if terms.bought_currency == terms.sold_currency:

@@ -1,0 +1,74 @@
+"""NPVs of the engine on generated packages against independent prices, product by product."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import requests as req
+from tests.bare_engine import run
+from xva_engine.sample.market import quotes
+
+PRICES = {
+    "SWAP_EURIBOR": ("RateSwap", {**req.SWAP, "floatSpread": "0.0005"}),
+    "SWAP_EURIBOR_RECEIVE": ("RateSwap", {**req.SWAP, "fixedLeg": "Receive", "maturityDate": "2036-11-17"}),
+    "SWAP_ESTER": ("RateSwap", {**req.SWAP, "floatIndex": "EUR-ESTER", "floatSpread": "0.0002"}),
+    "SWAP_SOFR": ("RateSwap", {**req.USD_SWAP, "fixedRate": "0.0341"}),
+    "SWAP_SONIA": ("RateSwap", {**req.GBP_SWAP, "fixedLeg": "Receive", "fixedRate": "0.0372"}),
+    "CROSS": ("CrossCurrencySwap", req.CROSS),
+    "FORWARD": ("FxForward", req.FORWARD),
+    "FORWARD_BRL": ("FxForward", req.REAL_FORWARD),
+    "NDF": ("FxNdf", req.NDF),
+    "NDF_INVERSE_INDEX": ("FxNdf", {**req.NDF, "fxIndex": "FX-ECB-BRL-EUR"}),
+    "NDF_IN_REAIS": ("FxNdf", {**req.NDF, "settlementCurrency": "BRL"}),
+    "CALL": ("FxOption", req.OPTION),
+    "PUT": ("FxOption", {**req.OPTION, "optionType": "Put"}),
+    "SHORT_CALL": ("FxOption", {**req.OPTION, "position": "Short"}),
+    "PAYER": ("Swaption", req.SWAPTION),
+    "RECEIVER": ("Swaption", {**req.SWAPTION, "fixedLeg": "Receive"}),
+    "SHORT_RECEIVER": ("Swaption", {**req.SWAPTION, "position": "Short"}),
+    "SHORT_PAYER": ("Swaption", {**req.SWAPTION, "position": "Short", "fixedLeg": "Receive"}),
+}
+"""A short swaption whose exercise makes us pay fixed is a receiver swaption that we sold."""
+TOLERANCE = {
+    "RateSwap": 2e-6,
+    "CrossCurrencySwap": 2e-6,
+    "FxForward": 1e-9,
+    "FxNdf": 1e-9,
+    "FxOption": 2e-6,
+    "Swaption": 2e-5,
+}
+"""Of the notional in euro, near ten million (swaps) or one (FX)."""
+
+
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, float], dict[str, float]]:
+    trades = [req.trade(name, kind, terms) for name, (kind, terms) in PRICES.items()]
+    result = run(req.package(req.message(*trades, samples=2, grid=["1Y"])), tmp_path_factory.mktemp("prices"))
+    assert result.log == []
+    order = {
+        "quotes": quotes(),
+        "trades": {name: {"type": kind, "terms": terms} for name, (kind, terms) in PRICES.items()},
+    }
+    answer = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("reference_prices.py"))],
+        input=json.dumps(order),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return result.npvs(), json.loads(answer.stdout)
+
+
+@pytest.mark.parametrize("name", PRICES)
+def test_npv_is_that_of_an_independent_pricer(
+    name: str, prices: tuple[dict[str, float], dict[str, float]]
+) -> None:
+    engine, reference = prices[0][name], prices[1][name]
+    kind = PRICES[name][0]
+    notional = 1e6 if kind.startswith("Fx") else 1e7
+    assert engine == pytest.approx(reference, rel=0, abs=TOLERANCE[kind] * notional)
+    assert abs(reference) > 5 * TOLERANCE[kind] * notional
