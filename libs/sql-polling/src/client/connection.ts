@@ -168,7 +168,9 @@ export class SqlConnection implements SqlRunner {
         reject(error);
       };
       const deadline = setTimeout(() => {
-        fail(new SqlError(statement.name, { code: 'EDEADLINE', message: `not done in ${this.#options.deadlineMs} ms` }));
+        fail(
+          new SqlError(statement.name, { code: 'EDEADLINE', message: `not done in ${this.#options.deadlineMs} ms` }),
+        );
       }, this.#options.deadlineMs);
       const request = new Request(statement.sql, (error, rowCount) => {
         if (error) fail(translateSqlError(statement.name, error));

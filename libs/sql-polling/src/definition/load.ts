@@ -16,7 +16,9 @@ export class DefinitionFileError extends Error {
   readonly issues: readonly DefinitionIssue[];
 
   constructor(file: string, issues: readonly DefinitionIssue[]) {
-    const lines = issues.map(({ line, path, message }) => `${file}:${line}: ${path === '' ? '' : `${path}: `}${message}`);
+    const lines = issues.map(
+      ({ line, path, message }) => `${file}:${line}: ${path === '' ? '' : `${path}: `}${message}`,
+    );
     super(`the definition file is not valid:\n${lines.join('\n')}`);
     this.file = file;
     this.issues = issues;
@@ -52,12 +54,16 @@ export function parseDefinitions(text: string, file: string): readonly PollingDe
       };
     });
   });
-  throw new DefinitionFileError(file, [...faults, ...issues].sort((a, b) => a.line - b.line));
+  throw new DefinitionFileError(
+    file,
+    [...faults, ...issues].sort((a, b) => a.line - b.line),
+  );
 }
 
 function formatPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>(
-    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${String(step)}`),
+    (text, step) =>
+      typeof step === 'number' ? `${text}[${step}]` : text === '' ? String(step) : `${text}.${String(step)}`,
     '',
   );
 }

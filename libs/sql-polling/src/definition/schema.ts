@@ -80,47 +80,56 @@ const ownQuery = z
     }
   });
 
-function detail<C extends z.ZodRawShape>(defaultTable: string, columns: z.ZodObject<C>) {
-  return z.strictObject({ table: table.default(defaultTable), columns: columns.prefault({}), sql: ownQuery.optional() });
+/** `columns` must take an absent value, so that a table with our names needs no list. */
+function detail<C extends z.ZodType>(defaultTable: string, columns: C) {
+  return z.strictObject({ table: table.default(defaultTable), columns, sql: ownQuery.optional() });
 }
 
 const details = z.strictObject({
   nettingSets: detail(
     'xva.NettingSet',
-    z.strictObject({
-      book: column.default('Book'),
-      nettingSetId: column.default('NettingSetId'),
-      counterparty: column.default('Counterparty'),
-      csa: column.default('Csa'),
-    }),
+    z
+      .strictObject({
+        book: column.default('Book'),
+        nettingSetId: column.default('NettingSetId'),
+        counterparty: column.default('Counterparty'),
+        csa: column.default('Csa'),
+      })
+      .prefault({}),
   ).prefault({}),
   trades: detail(
     'xva.Trade',
-    z.strictObject({
-      book: column.default('Book'),
-      tradeId: column.default('TradeId'),
-      nettingSetId: column.default('NettingSetId'),
-      tradeType: column.default('TradeType'),
-      terms: column.default('Terms'),
-    }),
+    z
+      .strictObject({
+        book: column.default('Book'),
+        tradeId: column.default('TradeId'),
+        nettingSetId: column.default('NettingSetId'),
+        tradeType: column.default('TradeType'),
+        terms: column.default('Terms'),
+      })
+      .prefault({}),
   ).prefault({}),
   quotes: detail(
     'xva.Quote',
-    z.strictObject({
-      asOf: column.default('AsOf'),
-      cut: column.default('Cut'),
-      scenario: column.default('Scenario'),
-      key: column.default('QuoteKey'),
-      value: column.default('QuoteValue'),
-    }),
+    z
+      .strictObject({
+        asOf: column.default('AsOf'),
+        cut: column.default('Cut'),
+        scenario: column.default('Scenario'),
+        key: column.default('QuoteKey'),
+        value: column.default('QuoteValue'),
+      })
+      .prefault({}),
   ).prefault({}),
   fixings: detail(
     'xva.Fixing',
-    z.strictObject({
-      index: column.default('IndexName'),
-      date: column.default('FixingDate'),
-      value: column.default('FixingValue'),
-    }),
+    z
+      .strictObject({
+        index: column.default('IndexName'),
+        date: column.default('FixingDate'),
+        value: column.default('FixingValue'),
+      })
+      .prefault({}),
   ).prefault({}),
 });
 

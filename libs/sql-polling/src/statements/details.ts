@@ -58,7 +58,8 @@ export function detailsStatement(definition: PollingDefinition, consistency: Rea
     name: `details-${consistency}`,
     sql: `SET TRANSACTION ISOLATION LEVEL ${consistency === 'snapshot' ? 'SNAPSHOT' : 'SERIALIZABLE'};
 BEGIN TRANSACTION;
-${[own, ...detailOrder.map((name) => queries[name])].join(';\n')};
+${[own, ...detailOrder.map((name) => queries[name])].join('\n;\n')}
+;
 COMMIT TRANSACTION;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;`,
     parameters: {

@@ -7,7 +7,8 @@ import type { Statement } from '../client/statement.ts';
  * @param lockTimeoutMs after which a statement that waits for a lock fails with error 1222
  */
 export function sessionSql(lockTimeoutMs: number): string {
-  if (!Number.isSafeInteger(lockTimeoutMs) || lockTimeoutMs < 0) throw new RangeError('lockTimeoutMs must be 0 or more');
+  if (!Number.isSafeInteger(lockTimeoutMs) || lockTimeoutMs < 0)
+    throw new RangeError('lockTimeoutMs must be 0 or more');
   return `SET LOCK_TIMEOUT ${lockTimeoutMs};
 SET DEADLOCK_PRIORITY LOW;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;`;

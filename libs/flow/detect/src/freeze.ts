@@ -1,0 +1,122 @@
+import {
+  canonicalJson,
+  deriveEventId,
+  deriveRunId,
+  frozenRequestSchema,
+  parseContract,
+  sha256Hex,
+} from '@xva/contracts';
+import type { FrozenRequest, FrozenTrade, RequestKey, RunSettings } from '@xva/contracts';
+import type { DetailRows } from './ports.ts';
+
+/** A frozen request as it lies in Storage, and what the event says of it. */
+export interface Frozen {
+  readonly eventId: string;
+  readonly runId: string;
+  readonly key: RequestKey;
+  readonly bytes: Buffer;
+  readonly sha256: string;
+  readonly tradeCount: number;
+  readonly nettingSetCount: number;
+}
+
+export interface Identity {
+  readonly eventId: string;
+  readonly runId: string;
+}
+
+/** Ids of what a row in `outbox` mode asks for: its revision is the version. */
+export function identityOf(definition: string, key: RequestKey): Identity {
+  const eventId = deriveEventId(definition, key, String(key.revision));
+  return { eventId, runId: deriveRunId(eventId, key) };
+}
+
+/**
+ * The terms of a trade: the JSON object that the text holds, else `{ raw: text }` for the input API to refuse by the trade's
+ * name. A number that JSON reading would round (or that has no canonical form) makes it raw too: terms carry decimals as text.
+ */
+export function parseTerms(text: string): FrozenTrade['terms'] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+    canonicalJson(value);
+  } catch {
+    return { raw: text };
+  }
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject ? (value as FrozenTrade['terms']) : { raw: text };
+}
+
+/** A CSA's JSON; what is none stays text and fails the contract with its place. */
+function parseCsa(text: string | null): unknown {
+  if (text === null || text.trim() === '') return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** By id, and by the whole row where ids repeat, so that the same rows give the same bytes in whatever order they came. */
+function inOrder<T>(items: readonly T[], id: (item: T) => string): readonly T[] {
+  const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+  return [...items].sort((a, b) => compare(id(a), id(b)) || compare(JSON.stringify(a), JSON.stringify(b)));
+}
+
+/**
+ * The frozen request's canonical bytes.
+ *
+ * @throws ContractError or NotCanonicalError naming what in the rows has no place in the contract (a CSA that is none, an id
+ * that is too long, text that is not well-formed)
+ */
+export function freezeRequest(identity: Identity, key: RequestKey, settings: RunSettings, details: DetailRows): Frozen {
+  const request = {
+    schemaVersion: '1.0',
+    eventId: identity.eventId,
+    requestKey: key,
+    settings,
+    nettingSets: inOrder(details.nettingSets, (row) => row.nettingSetId).map((row) => ({
+      id: row.nettingSetId,
+      counterparty: row.counterparty,
+      csa: parseCsa(row.csa),
+    })),
+    trades: inOrder(details.trades, (row) => row.tradeId).map(({ tradeId, nettingSetId, tradeType, terms }) => ({
+      tradeId,
+      nettingSetId,
+      tradeType,
+      terms: parseTerms(terms),
+    })),
+    quotes: inOrder(details.quotes, (row) => row.key).map(({ key, value }) => ({ key, value })),
+    fixings: inOrder(details.fixings, (row) => `${row.index} ${row.date}`).map(({ index, date, value }) => ({
+      index,
+      date,
+      value,
+    })),
+  };
+  const checked = parseContract(
+    frozenRequestSchema,
+    request,
+    `the request's data (netting sets, trades, quotes, fixings)`,
+  );
+  return describeFrozen(checked, Buffer.from(canonicalJson(request), 'utf8'));
+}
+
+/** A stored frozen request. @throws ContractError when the bytes are none */
+export function readFrozen(bytes: Uint8Array): Frozen & { readonly settings: RunSettings } {
+  const buffer = Buffer.from(bytes);
+  const value: unknown = JSON.parse(buffer.toString('utf8'));
+  const request = parseContract(frozenRequestSchema, value, 'the stored request');
+  return { ...describeFrozen(request, buffer), settings: request.settings };
+}
+
+function describeFrozen(request: FrozenRequest, bytes: Buffer): Frozen {
+  return {
+    eventId: request.eventId,
+    runId: deriveRunId(request.eventId, request.requestKey),
+    key: request.requestKey,
+    bytes,
+    sha256: sha256Hex(bytes),
+    tradeCount: request.trades.length,
+    nettingSetCount: request.nettingSets.length,
+  };
+}

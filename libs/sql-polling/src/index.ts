@@ -1,0 +1,19 @@
+export { SqlConnection, type Encryption, type SqlConnectionOptions } from './client/connection.ts';
+export { SqlError, type SqlErrorKind } from './client/errors.ts';
+export { SqlPool } from './client/pool.ts';
+export type { QueryResult, SqlRunner, Statement } from './client/statement.ts';
+export { DefinitionFileError, parseDefinitions, type DefinitionIssue } from './definition/load.ts';
+export {
+  pollingDefinitionSchema,
+  requestFields,
+  type PollingDefinition,
+  type RequestField,
+} from './definition/schema.ts';
+export { IdentifierError, quoteIdentifier, quoteTable } from './identifiers.ts';
+export * from './outbox/source.ts';
+export type { DetailRows, SourceRow } from './outbox/rows.ts';
+export { cronTicks, dueTicks, type DueTicks, type Ticks } from './schedule/ticks.ts';
+export { afterPoll, openWindow, type PollFinding, type PollingWindow, type WindowState } from './schedule/window.ts';
+export { rowStatus } from './statements/claim.ts';
+export { sessionSql } from './statements/session.ts';
+export { normaliseDecimal, rowVersionHex, ValueError } from './values.ts';

@@ -1,0 +1,295 @@
+import type { Logger } from '@xva/runtime';
+import { SqlError } from '../client/errors.ts';
+import type { Cell, SqlRunner } from '../client/statement.ts';
+import type { PollingDefinition } from '../definition/schema.ts';
+import { claimStatement, rowStatus } from '../statements/claim.ts';
+import { detailsStatement, type ReadConsistency } from '../statements/details.ts';
+import { leaseStatements, type LeaseStatements } from '../statements/lease.ts';
+import { explainStatement, readProbes, writeProbe } from '../statements/probe.ts';
+import { ping, snapshotState } from '../statements/session.ts';
+import { cellText, integerText, ValueError } from '../values.ts';
+import { detailRows, lossyTypes, sourceRow, type DetailRows, type SourceRow } from './rows.ts';
+
+/** A row that this worker holds until its lease ends. */
+export interface Claimed {
+  readonly requestId: string;
+  readonly leaseToken: string;
+  /** Claims so far, this one included. */
+  readonly attempts: number;
+  readonly row: SourceRow;
+}
+
+export interface Poisoned {
+  readonly requestId: string;
+  readonly reason: string;
+}
+
+export interface ClaimResult {
+  readonly claimed: readonly Claimed[];
+  /** Rows that this claim found used up and put aside. */
+  readonly poisoned: readonly Poisoned[];
+}
+
+export type ReadResult =
+  | { readonly outcome: 'read'; readonly row: SourceRow; readonly details: DetailRows; readonly consistency: string }
+  | { readonly outcome: 'lease-lost' }
+  /** The details cannot be carried over: a NULL, a lossy type, too many rows. */
+  | { readonly outcome: 'unreadable'; readonly reason: string };
+
+export interface ReleaseOptions {
+  readonly error: string | null;
+  readonly delayMs: number;
+  /** The attempt is not the row's fault and does not count against it. */
+  readonly giveBack: boolean;
+}
+
+/** What the claim would make of a row now. */
+export interface RowState {
+  readonly requestId: string;
+  readonly state: 'due' | 'waits' | 'leased' | 'lease-expired' | 'attempts-used-up' | 'poison' | 'unknown-status';
+  readonly detail: string;
+  readonly row: SourceRow;
+}
+
+export interface OutboxOptions {
+  readonly runner: SqlRunner;
+  readonly definition: PollingDefinition;
+  /** Who claims, for people who look at the table. */
+  readonly owner: string;
+  readonly newToken: () => string;
+  readonly logger: Logger;
+}
+
+/**
+ * The table as a queue: claim with lease and fencing token, details in one snapshot, completion under the token. The
+ * worker's own clock decides nothing.
+ */
+export class OutboxSource {
+  readonly #runner: SqlRunner;
+  readonly #definition: PollingDefinition;
+  readonly #owner: string;
+  readonly #newToken: () => string;
+  readonly #logger: Logger;
+  readonly #lease: LeaseStatements;
+  #consistency: ReadConsistency | undefined;
+
+  constructor(options: OutboxOptions) {
+    this.#runner = options.runner;
+    this.#definition = options.definition;
+    this.#owner = options.owner.slice(0, 200);
+    this.#newToken = options.newToken;
+    this.#logger = options.logger;
+    this.#lease = leaseStatements(options.definition);
+  }
+
+  get definition(): PollingDefinition {
+    return this.#definition;
+  }
+
+  /**
+   * Takes due rows, highest priority first: at most `limit` new ones and `limit` whose lease ran out. A lost answer costs
+   * nothing but the lease's time.
+   *
+   * @throws SqlError
+   */
+  async claim(limit: number): Promise<ClaimResult> {
+    const definition = this.#definition;
+    const leaseToken = this.#newToken();
+    const { resultSets } = await this.#runner.query(claimStatement(definition), {
+      batchSize: limit,
+      leaseSeconds: definition.leaseSeconds,
+      maxAttempts: definition.maxAttempts,
+      errorLength: definition.lastErrorLength,
+      leaseToken,
+      leaseOwner: this.#owner,
+    });
+    const rows = resultSets.flatMap((set) => set.rows);
+    const isPoison = (row: Readonly<Record<string, Cell>>): boolean => Number(row['status']) === rowStatus.poison;
+    const claimed = rows
+      .filter((row) => !isPoison(row))
+      .map((row) => ({
+        requestId: integerText(definition.columns.id, row['requestId']),
+        leaseToken,
+        attempts: Number(row['attempts']),
+        row: sourceRow(definition, row),
+      }));
+    const poisoned = rows.filter(isPoison).map((row) => ({
+      requestId: integerText(definition.columns.id, row['requestId']),
+      reason: cellText(definition.columns.lastError, row['lastError']) ?? '',
+    }));
+    // OUTPUT gives no order.
+    return { claimed: claimed.sort(byPriority), poisoned };
+  }
+
+  /**
+   * The row as it is now, under its lease, and its details, as of one instant.
+   *
+   * @throws SqlError for what passes by itself or a statement that the server refuses
+   */
+  async readDetails(claimed: Claimed): Promise<ReadResult> {
+    const definition = this.#definition;
+    const consistency = (this.#consistency ??= await this.#chooseConsistency());
+    const { book, asOf, cut, scenario, revision } = claimed.row.fields;
+    const text = (value: string | number | boolean | null): string | null => (value === null ? null : String(value));
+    try {
+      const { resultSets } = await this.#runner.query(
+        detailsStatement(definition, consistency),
+        {
+          requestId: claimed.requestId,
+          leaseToken: claimed.leaseToken,
+          book: text(book),
+          asOf: text(asOf),
+          cut: text(cut),
+          scenario: text(scenario),
+          revision: Number(revision),
+          fixingDays: definition.fixingDays,
+        },
+        { maxRows: definition.maxDetailRows },
+      );
+      const own = resultSets[0]?.rows[0];
+      if (own === undefined) return { outcome: 'lease-lost' };
+      const details = detailRows(resultSets.slice(1));
+      return { outcome: 'read', row: sourceRow(definition, own), details, consistency };
+    } catch (error) {
+      // 3952: snapshot isolation was switched off since; ask the database again next time.
+      if (error instanceof SqlError && error.number === 3952) this.#consistency = undefined;
+      if (error instanceof ValueError) return { outcome: 'unreadable', reason: error.message };
+      if (error instanceof SqlError && ['ESHAPE', 'ETOOMANYROWS'].includes(error.code)) {
+        return { outcome: 'unreadable', reason: error.message };
+      }
+      throw error;
+    }
+  }
+
+  /** False when the lease is no longer ours. @throws SqlError */
+  async renew(claimed: Claimed): Promise<boolean> {
+    return this.#fenced(this.#lease.renew, claimed, { leaseSeconds: this.#definition.leaseSeconds });
+  }
+
+  /** False when the lease is no longer ours; true again when it was completed by us before. @throws SqlError */
+  async complete(claimed: Claimed, eventId: string): Promise<boolean> {
+    return this.#fenced(this.#lease.complete, claimed, { eventId });
+  }
+
+  /** False when the lease is no longer ours. @throws SqlError */
+  async poison(claimed: Claimed, reason: string): Promise<boolean> {
+    return this.#fenced(this.#lease.poison, claimed, { lastError: this.#cut(reason) });
+  }
+
+  /** Gives the row back, or puts it aside when its attempts are used up. @throws SqlError */
+  async release(claimed: Claimed, options: ReleaseOptions): Promise<'released' | 'poisoned' | 'lease-lost'> {
+    const { resultSets } = await this.#runner.query(this.#lease.release, {
+      ...this.#key(claimed),
+      giveBack: options.giveBack ? 1 : 0,
+      maxAttempts: this.#definition.maxAttempts,
+      delayMs: Math.min(2_000_000_000, Math.max(0, Math.round(options.delayMs))),
+      lastError: options.error === null ? null : this.#cut(options.error),
+    });
+    const row = resultSets[0]?.rows[0];
+    if (row === undefined) return 'lease-lost';
+    return Number(row['status']) === rowStatus.poison ? 'poisoned' : 'released';
+  }
+
+  /** Rows that are not published yet, in the order of their ids. Changes nothing. @throws SqlError */
+  async explain(limit: number): Promise<readonly RowState[]> {
+    const { resultSets } = await this.#runner.query(explainStatement(this.#definition), { limit });
+    return (resultSets[0]?.rows ?? []).map((row) => rowState(this.#definition, row));
+  }
+
+  /** The database's name, when it answers. @throws SqlError */
+  async ping(): Promise<string> {
+    const { resultSets } = await this.#runner.query(ping, {});
+    return cellText('database', resultSets[0]?.rows[0]?.['database']) ?? '';
+  }
+
+  /** Every table and column can be read, and no value column loses digits. @throws SqlError naming what is not so */
+  async checkRead(): Promise<string> {
+    const tables: string[] = [];
+    for (const { table, statement } of readProbes(this.#definition)) {
+      const { resultSets } = await this.#runner.query(statement, {});
+      const lossy = resultSets[0]?.columns.find(({ type }) => lossyTypes.test(type));
+      if (lossy !== undefined) {
+        throw new SqlError(statement.name, {
+          code: 'ESHAPE',
+          message: `${table}.${lossy.name} is ${lossy.type}: its text is not the stored number; use decimal, or a query of your own`,
+        });
+      }
+      tables.push(table);
+    }
+    return `can read ${tables.join(', ')}`;
+  }
+
+  /** The claim's columns can be written. @throws SqlError */
+  async checkWrite(): Promise<string> {
+    await this.#runner.query(writeProbe(this.#definition), {});
+    return `can claim in ${this.#definition.table}`;
+  }
+
+  /** How details are read. @throws SqlError */
+  async checkConsistency(): Promise<string> {
+    return (await this.#chooseConsistency()) === 'snapshot'
+      ? 'snapshot isolation is allowed: details are read without locks'
+      : 'snapshot isolation is off: details are read SERIALIZABLE, which holds writers back meanwhile';
+  }
+
+  async #chooseConsistency(): Promise<ReadConsistency> {
+    const { resultSets } = await this.#runner.query(snapshotState, {});
+    const consistency = Number(resultSets[0]?.rows[0]?.['state']) === 1 ? 'snapshot' : 'serializable';
+    this.#logger.info({ definition: this.#definition.name, consistency }, 'how details are read');
+    return consistency;
+  }
+
+  async #fenced(
+    statement: LeaseStatements[keyof LeaseStatements],
+    claimed: Claimed,
+    values: Readonly<Record<string, string | number>>,
+  ): Promise<boolean> {
+    const { rowCount } = await this.#runner.query(statement, { ...this.#key(claimed), ...values });
+    return rowCount === 1;
+  }
+
+  #key(claimed: Claimed): { requestId: string; leaseToken: string } {
+    return { requestId: claimed.requestId, leaseToken: claimed.leaseToken };
+  }
+
+  #cut(text: string): string {
+    return text.slice(0, this.#definition.lastErrorLength);
+  }
+}
+
+function byPriority(a: Claimed, b: Claimed): number {
+  const priority = Number(b.row.fields.priority ?? 0) - Number(a.row.fields.priority ?? 0);
+  if (priority !== 0) return priority;
+  return BigInt(a.requestId) < BigInt(b.requestId) ? -1 : 1;
+}
+
+function rowState(definition: PollingDefinition, row: Readonly<Record<string, Cell>>): RowState {
+  const text = (name: string): string => cellText(name, row[name]) ?? '';
+  const attempts = Number(row['attempts']);
+  const verdict = (): [RowState['state'], string] => {
+    switch (Number(row['status'])) {
+      case rowStatus.new:
+        if (Number(row['waits']) === 1)
+          return ['waits', `not before ${text('notBefore')}Z; last error: ${text('lastError')}`];
+        return attempts >= definition.maxAttempts
+          ? ['attempts-used-up', `${attempts} attempts: the next claim puts it aside`]
+          : ['due', `attempt ${attempts + 1} of ${definition.maxAttempts}`];
+      case rowStatus.claimed:
+        if (Number(row['leased']) === 1) return ['leased', `by ${text('leaseOwner')} until ${text('lockedUntil')}Z`];
+        return attempts >= definition.maxAttempts
+          ? ['attempts-used-up', `${attempts} attempts: the next claim puts it aside`]
+          : ['lease-expired', `held by ${text('leaseOwner')}; attempt ${attempts + 1} of ${definition.maxAttempts}`];
+      case rowStatus.poison:
+        return ['poison', text('lastError')];
+      default:
+        return ['unknown-status', `status ${text('status')} is none of the integrator's`];
+    }
+  };
+  const [state, detail] = verdict();
+  return {
+    requestId: integerText(definition.columns.id, row['requestId']),
+    state,
+    detail,
+    row: sourceRow(definition, row),
+  };
+}

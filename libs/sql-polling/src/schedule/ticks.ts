@@ -1,0 +1,52 @@
+import { Cron } from 'croner';
+import type { PollingDefinition } from '../definition/schema.ts';
+
+/** When a schedule comes due; the wall clock and its daylight saving are croner's. */
+export interface Ticks {
+  /** The first tick after `from`; null when none ever comes. */
+  next(from: Date): Date | null;
+}
+
+export function cronTicks(schedule: Pick<PollingDefinition['schedule'], 'cron' | 'timezone'>): Ticks {
+  const job = new Cron(schedule.cron, { timezone: schedule.timezone, paused: true, mode: '5-or-6-parts' });
+  return { next: (from) => job.nextRun(from) };
+}
+
+/** A tick that was due this long ago is still on time. */
+export const onTimeMs = 1_000;
+
+/** More missed ticks than this are not run one by one. */
+export const mostMissedTicks = 1_000;
+
+export interface DueTicks {
+  /** Ticks to run now, in order. */
+  readonly run: readonly Date[];
+  /** Ticks that the misfire policy drops. */
+  readonly dropped: number;
+  /** The instant up to which ticks are accounted for. */
+  readonly upTo: Date;
+}
+
+/**
+ * Ticks in (`since`, `now`] by the misfire policy: `all` runs each, `last` only the newest, `none` only one that is on
+ * time. A clock that went backwards gives none, and what was accounted for stays so: no tick runs twice.
+ */
+export function dueTicks(ticks: Ticks, misfire: 'all' | 'last' | 'none', since: Date, now: Date): DueTicks {
+  if (now <= since) return { run: [], dropped: 0, upTo: since };
+  const due: Date[] = [];
+  let missed = 0;
+  for (let tick = ticks.next(since); tick !== null && tick <= now; tick = ticks.next(tick)) {
+    due.push(tick);
+    if (due.length > mostMissedTicks) {
+      due.shift();
+      missed += 1;
+    }
+  }
+  const wanted =
+    misfire === 'all'
+      ? due
+      : misfire === 'last'
+        ? due.slice(-1)
+        : due.slice(-1).filter((tick) => now.getTime() - tick.getTime() <= onTimeMs);
+  return { run: wanted, dropped: missed + due.length - wanted.length, upTo: now };
+}
