@@ -21,6 +21,16 @@ SWAP = {
 }
 USD_SWAP = {**SWAP, "currency": "USD", "floatIndex": "USD-SOFR", "fixedRate": "0.0346"}
 GBP_SWAP = {**SWAP, "currency": "GBP", "floatIndex": "GBP-SONIA", "fixedRate": "0.0361", "startDate": "2026-09-30"}
+PRE_CDI = {
+    **SWAP,
+    "currency": "BRL",
+    "notional": "60000000",
+    "floatIndex": "BRL-CDI",
+    "fixedRate": "0.1275",
+    "fixedTenor": "3Y",
+    "startDate": "2026-10-01",
+    "maturityDate": "2029-01-02",
+}
 SWAPTION = {
     **SWAP,
     "startDate": "2027-10-04",

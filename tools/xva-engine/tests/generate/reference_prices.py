@@ -1,9 +1,10 @@
 """Independent prices: QuantLib's own classes and closed forms, written without the generator.
 
 A script, because QuantLib and the engine cannot live in one process (both register the same SWIG types). Reads
-`{"quotes": {key: value}, "trades": {name: {type, terms}}}` and prints NPVs in euro by name.
+`{"quotes": {key: value}, "cdi": past fixing, "trades": {name: {type, terms}}}` and prints NPVs in euro by name.
 """
 
+import itertools
 import json
 import math
 import sys
@@ -36,7 +37,8 @@ def day(text: str) -> ql.Date:
 class Market:
     """Curves by currency, forwarding indices by name, spots per euro."""
 
-    def __init__(self, quotes: dict[str, str]) -> None:
+    def __init__(self, quotes: dict[str, str], cdi: float) -> None:
+        self.cdi = cdi
         self.quotes = {key: float(value) for key, value in quotes.items()}
         ql.Settings.instance().evaluationDate = AS_OF
         self.discount: dict[str, Any] = {}
@@ -147,14 +149,30 @@ def rate_swap(market: Market, terms: Terms) -> Any:
     return swap
 
 
+def price_pre_cdi(market: Market, terms: Terms, fixing: float) -> float:
+    """Closed form: the past days compound at one fixing, the days ahead at the curve."""
+    calendar, notional = ql.Brazil(), float(terms["notional"])
+    start, end = (calendar.adjust(day(terms[name])) for name in ("startDate", "maturityDate"))
+    discount = market.factor("BRL", end)
+    fixed = (1 + float(terms["fixedRate"])) ** (calendar.businessDaysBetween(start, end) / 252)
+    past = (1 + fixing) ** (calendar.businessDaysBetween(start, AS_OF) / 252) if start < AS_OF else 1.0
+    floating = past * market.factor("BRL", max(start, AS_OF)) / discount
+    sign = 1 if terms["fixedLeg"] == "Receive" else -1
+    return sign * notional * (fixed - floating) * discount / market.spots["BRL"]
+
+
 def price_swap(market: Market, terms: Terms) -> float:
+    if terms["floatIndex"] == "BRL-CDI":
+        return price_pre_cdi(market, terms, market.cdi)
     return float(rate_swap(market, terms).NPV()) / market.spots[terms["currency"]]
 
 
 def price_cross_currency_swap(market: Market, terms: Terms) -> float:
     """A floating leg with notionals exchanged is worth what it pays above its own curve; coupon by coupon here."""
     total = 0.0
-    calendars = [OVERNIGHT[name][6] if name in OVERNIGHT else ql.TARGET() for name in (terms["payIndex"], terms["receiveIndex"])]
+    calendars = [
+        OVERNIGHT[name][6] if name in OVERNIGHT else ql.TARGET() for name in (terms["payIndex"], terms["receiveIndex"])
+    ]
     calendar = ql.JointCalendar(*calendars)
     lag = max(OVERNIGHT[name][3] if name in OVERNIGHT else 0 for name in (terms["payIndex"], terms["receiveIndex"]))
     for side, sign in (("pay", -1), ("receive", 1)):
@@ -162,7 +180,7 @@ def price_cross_currency_swap(market: Market, terms: Terms) -> float:
         notional, spread = float(terms[f"{side}Notional"]), float(terms[f"{side}Spread"])
         dates = list(_schedule(terms, "6M" if index_name == "EUR-EURIBOR-6M" else "1Y", calendar))
         index, value = market.indices[index_name], 0.0
-        for start, end in zip(dates, dates[1:], strict=False):
+        for start, end in itertools.pairwise(dates):
             accrual = index.dayCounter().yearFraction(start, end)
             if index_name == "EUR-EURIBOR-6M":
                 growth = 1 + accrual * (index.fixing(index.fixingDate(start)) + spread)
@@ -223,8 +241,10 @@ PRICERS = {
 
 def main() -> None:
     order = json.load(sys.stdin)
-    market = Market(order["quotes"])
-    json.dump({name: PRICERS[item["type"]](market, item["terms"]) for name, item in order["trades"].items()}, sys.stdout)
+    market = Market(order["quotes"], order["cdi"])
+    json.dump(
+        {name: PRICERS[item["type"]](market, item["terms"]) for name, item in order["trades"].items()}, sys.stdout
+    )
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ from tests import requests as req
 from tests.bare_engine import run
 from xva_engine.sample.market import quotes
 
+CDI = "0.149"
 PRICES = {
     "SWAP_EURIBOR": ("RateSwap", {**req.SWAP, "floatSpread": "0.0005"}),
     "SWAP_EURIBOR_RECEIVE": ("RateSwap", {**req.SWAP, "fixedLeg": "Receive", "maturityDate": "2036-11-17"}),
     "SWAP_ESTER": ("RateSwap", {**req.SWAP, "floatIndex": "EUR-ESTER", "floatSpread": "0.0002"}),
     "SWAP_SOFR": ("RateSwap", {**req.USD_SWAP, "fixedRate": "0.0341"}),
     "SWAP_SONIA": ("RateSwap", {**req.GBP_SWAP, "fixedLeg": "Receive", "fixedRate": "0.0372"}),
+    "PRE_CDI": ("RateSwap", req.PRE_CDI),
+    "PRE_CDI_SEASONED": ("RateSwap", {**req.PRE_CDI, "startDate": "2026-07-01", "fixedLeg": "Receive"}),
     "CROSS": ("CrossCurrencySwap", req.CROSS),
     "FORWARD": ("FxForward", req.FORWARD),
     "FORWARD_BRL": ("FxForward", req.REAL_FORWARD),
@@ -46,10 +49,15 @@ TOLERANCE = {
 @pytest.fixture(scope="module")
 def prices(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, float], dict[str, float]]:
     trades = [req.trade(name, kind, terms) for name, (kind, terms) in PRICES.items()]
-    result = run(req.package(req.message(*trades, samples=2, grid=["1Y"])), tmp_path_factory.mktemp("prices"))
+    request = req.message(*trades, samples=2, grid=["1Y"])
+    for fixing in request["fixings"]:
+        if fixing["index"] == "BRL-CDI":
+            fixing["value"] = CDI
+    result = run(req.package(request), tmp_path_factory.mktemp("prices"))
     assert result.log == []
     order = {
         "quotes": quotes(),
+        "cdi": float(CDI),
         "trades": {name: {"type": kind, "terms": terms} for name, (kind, terms) in PRICES.items()},
     }
     answer = subprocess.run(
@@ -64,9 +72,7 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, float], 
 
 
 @pytest.mark.parametrize("name", PRICES)
-def test_npv_is_that_of_an_independent_pricer(
-    name: str, prices: tuple[dict[str, float], dict[str, float]]
-) -> None:
+def test_npv_is_that_of_an_independent_pricer(name: str, prices: tuple[dict[str, float], dict[str, float]]) -> None:
     engine, reference = prices[0][name], prices[1][name]
     kind = PRICES[name][0]
     notional = 1e6 if kind.startswith("Fx") else 1e7

@@ -42,12 +42,16 @@ class DiscountCurveData(CurveData):
 
 
 class IndexData(_Data):
-    """A floating-rate index; what legs on it look like when the trade says nothing else."""
+    """A floating-rate index; what legs on it look like when the trade says nothing else.
+
+    With `single_payment` both legs of a swap compound and are paid once, at maturity.
+    """
 
     name: str
     curve: str
     calendar: str
     overnight: bool
+    single_payment: bool = False
     fixing_days: int
     day_counter: str
     coupon_tenor: Tenor

@@ -8,6 +8,8 @@ import ORE
 
 from xva_engine.data import IndexData
 
+FIRST_DAY, LAST_DAY = datetime.date(1970, 1, 1), datetime.date(2190, 12, 31)
+"""The engine's calendars end in 2199."""
 _UNITS = {"D": ORE.Days, "W": ORE.Weeks, "M": ORE.Months, "Y": ORE.Years}
 
 
@@ -40,8 +42,17 @@ def is_business_day(calendar: str, day: datetime.date) -> bool:
 
 
 def add_period(day: datetime.date, tenor: str) -> datetime.date:
-    """The date one period later, unadjusted; a month's end stays within the month."""
-    return _from_engine(_to_engine(day) + ORE.Period(int(tenor[:-1]), _UNITS[tenor[-1]]))
+    """The date one period later, unadjusted; a month's end stays within the month, and time ends with `LAST_DAY`."""
+    count, unit = int(tenor[:-1]), tenor[-1]
+    if unit in "DW":
+        days = count * (7 if unit == "W" else 1)
+        return day + datetime.timedelta(days=days) if days < (LAST_DAY - day).days else LAST_DAY
+    months = day.year * 12 + day.month - 1 + count * (12 if unit == "Y" else 1)
+    if months // 12 >= LAST_DAY.year:
+        return LAST_DAY
+    first = datetime.date(months // 12, months % 12 + 1, 1)
+    length = (datetime.date(first.year + first.month // 12, first.month % 12 + 1, 1) - first).days
+    return first.replace(day=min(day.day, length))
 
 
 def add_business_days(calendar: str, day: datetime.date, days: int) -> datetime.date:

@@ -71,7 +71,8 @@ def union(catalogue: Catalogue, base: str, own_name: str, parts: Iterable[SetFac
     codes = sorted({code for part in sets for code in part.currencies} - {base})
     currencies = tuple(catalogue.currencies[code] for code in (base, *codes))
     base_pairs = {catalogue.pair(base, code) for code in codes}
-    discount_indices = {currency.discount.index for currency in currencies} & set(catalogue.indices)
+    # The swap indices of a surface are discounted on these.
+    discount_indices = {currency.discount.index for currency in currencies if currency.swaption_volatility is not None}
     used = {name for part in sets for name in part.indices | part.collateral_indices}
     return Factors(
         catalogue=catalogue,

@@ -1,6 +1,6 @@
 """What is supported, as a table for the documentation."""
 
-from xva_engine.data import CATALOGUE, Catalogue
+from xva_engine.data import CATALOGUE, Catalogue, IndexData
 
 
 def matrix_markdown(catalogue: Catalogue = CATALOGUE) -> str:
@@ -11,7 +11,7 @@ def matrix_markdown(catalogue: Catalogue = CATALOGUE) -> str:
         for product in catalogue.products.values()
     ]
     indices = [
-        _row([name, currency.code, "overnight, compounded" if index.overnight else index.coupon_tenor, index.curve])
+        _row([name, currency.code, _coupons(index), index.curve])
         for name, (currency, index) in sorted(catalogue.indices.items())
     ]
     models = [
@@ -42,6 +42,12 @@ def matrix_markdown(catalogue: Catalogue = CATALOGUE) -> str:
         *models,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _coupons(index: IndexData) -> str:
+    if index.single_payment:
+        return "overnight, compounded on business days, paid once"
+    return f"overnight, compounded, {index.coupon_tenor}" if index.overnight else index.coupon_tenor
 
 
 def _row(cells: list[str]) -> str:

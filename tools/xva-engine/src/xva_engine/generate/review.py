@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 from xva_engine.contracts import FrozenRequest, NettingSet
 from xva_engine.data import Catalogue
-from xva_engine.generate.dates import is_business_day
+from xva_engine.generate.dates import FIRST_DAY, LAST_DAY, add_period, is_business_day
 from xva_engine.generate.defects import Findings
 from xva_engine.generate.documents.portfolio import BookedTrade
 from xva_engine.generate.documents.simulation import simulation_calendar
@@ -72,6 +72,10 @@ class _Reviewer:
         self.counts = Counter(trade.netting_set_id for trade in request.trades)
 
     def run(self) -> Review:
+        if not FIRST_DAY <= self.as_of <= LAST_DAY:
+            message = f"as-of date {self.as_of} is not between {FIRST_DAY} and {LAST_DAY}"
+            self.findings.refuse_package("bad-as-of", self.as_of.isoformat(), message)
+            return Review(self.findings, None, {}, {})
         known_base = self._review_settings()
         sets = review_netting_sets(self.catalogue, self.request.netting_sets, self.findings)
         context = TradeContext(self.catalogue, self.as_of, "")
@@ -109,8 +113,9 @@ class _Reviewer:
             refuse("as-of-not-business-day", self.as_of.isoformat(), message)
         if not 0 < Decimal(settings.quantile) < 1:
             refuse("bad-quantile", "quantile", f"quantile {settings.quantile} is not between 0 and 1")
-        if not is_increasing(grid_dates(self.as_of, settings.grid, "WeekendsOnly")):
-            refuse("bad-grid", "grid", f"grid dates do not increase: {','.join(settings.grid)}"[:300])
+        last = max((add_period(self.as_of, tenor) for tenor in settings.grid), default=self.as_of)
+        if last >= LAST_DAY or not is_increasing(grid_dates(self.as_of, settings.grid, "WeekendsOnly")):
+            refuse("bad-grid", "grid", f"grid dates do not increase, or end too late: {','.join(settings.grid)}"[:300])
         return currency is not None and currency.may_be_base
 
     def _live(self, trades: list[BookedTrade], sets: dict[str, NettingSet]) -> dict[str, list[BookedTrade]]:

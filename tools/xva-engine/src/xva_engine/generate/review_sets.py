@@ -48,6 +48,8 @@ def _csa_faults(catalogue: Catalogue, csa: Csa) -> list[tuple[str, str]]:
     faults = []
     if csa.currency not in catalogue.currencies:
         faults.append(("currency", f"{csa.currency} is not known"))
+    elif not catalogue.currencies[csa.currency].model.calibrated:
+        faults.append(("currency", f"{csa.currency} is not supported"))
     index = catalogue.indices.get(csa.index)
     if index is None:
         faults.append(("index", f"{csa.index} is not known"))

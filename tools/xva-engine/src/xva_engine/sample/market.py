@@ -62,6 +62,7 @@ _FIXINGS = {
     "EUR-EURIBOR-6M": (20640, 4),
     "USD-SOFR": (41300, 9),
     "GBP-SONIA": (39200, 6),
+    "BRL-CDI": (149000, 25),
     "FX-ECB-EUR-BRL": (6310000, 270),
     "FX-ECB-EUR-USD": (1165000, 30),
     "FX-ECB-EUR-GBP": (866000, 15),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from xva_engine.data import Catalogue, CurrencyData, IndexData
-from xva_engine.generate.dates import add_period
+from xva_engine.generate.dates import FIRST_DAY, LAST_DAY, add_period
 from xva_engine.generate.defects import TermsRefusedError
 from xva_engine.generate.xml import Element
 
@@ -60,8 +60,11 @@ class TradeContext:
 
 
 def date_of(text: str) -> datetime.date:
-    """A date that the contract has already checked."""
-    return datetime.date.fromisoformat(text)
+    """A date that the contract has already checked; raises TermsRefusedError for one that the engine cannot hold."""
+    day = datetime.date.fromisoformat(text)
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise TermsRefusedError([("bad-terms", f"date {text} is not between {FIRST_DAY} and {LAST_DAY}")])
+    return day
 
 
 def refuse_if(faults: list[Fault]) -> None:

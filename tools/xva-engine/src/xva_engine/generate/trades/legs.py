@@ -18,9 +18,12 @@ class LegSpan:
     end: datetime.date
     tenor: str
     payment_lag: int
+    single_payment: bool = False
 
     def accruals(self) -> list[tuple[datetime.date, datetime.date]]:
         """Start and end of every coupon."""
+        if self.single_payment:
+            return [(add_business_days(self.calendar, self.start, 0), add_business_days(self.calendar, self.end, 0))]
         dates = schedule(self.calendar, self.start, self.end, self.tenor)
         return list(itertools.pairwise(dates))
 
@@ -39,7 +42,13 @@ class Amount:
 
 
 def fixed_leg(span: LegSpan, amount: Amount, payer: bool, rate: str, day_counter: str) -> Element:
-    """A fixed leg."""
+    """A fixed leg; with a single payment, the rate compounds and the notional is not paid."""
+    if span.single_payment:
+        compounding = leaves(Compounding="Compounded", SubtractNotional="true")
+        details = node("ZeroCouponFixedLegData", node("Rates", node("Rate", rate)), *compounding)
+        return _leg(
+            kind="ZeroCouponFixed", span=span, amount=amount, payer=payer, day_counter=day_counter, details=details
+        )
     details = node("FixedLegData", node("Rates", node("Rate", rate)))
     return _leg(kind="Fixed", span=span, amount=amount, payer=payer, day_counter=day_counter, details=details)
 
@@ -64,11 +73,16 @@ def _leg(*, kind: str, span: LegSpan, amount: Amount, payer: bool, day_counter: 
         "LegData",
         *leaves(LegType=kind, Payer="true" if payer else "false", Currency=amount.currency),
         node("Notionals", node("Notional", amount.notional), exchanges if amount.exchanged else None),
-        *leaves(DayCounter=day_counter, PaymentConvention="MF"),
+        *leaves(DayCounter=day_counter, PaymentConvention="F" if span.single_payment else "MF"),
         node("PaymentLag", str(span.payment_lag)) if span.payment_lag else None,
         details,
-        node("ScheduleData", node("Rules", *_rules(span))),
+        node("ScheduleData", _dates(span) if span.single_payment else node("Rules", *_rules(span))),
     )
+
+
+def _dates(span: LegSpan) -> Element:
+    days = node("Dates", node("Date", span.start.isoformat()), node("Date", span.end.isoformat()))
+    return node("Dates", *leaves(Calendar=span.calendar, Convention="F"), days)
 
 
 def _rules(span: LegSpan) -> list[Element]:

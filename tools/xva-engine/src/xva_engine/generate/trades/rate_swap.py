@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from xva_engine.contracts import RateSwapTerms
+from xva_engine.generate.dates import add_period
 from xva_engine.generate.trades.base import (
     Fault,
     TradeContext,
@@ -25,11 +26,25 @@ def swap_faults(terms: RateSwapTerms, context: TradeContext) -> list[Fault]:
         faults.append(("unknown-index", f"floatIndex {terms.float_index} is not known"))
     elif found[0].code != terms.currency:
         faults.append(("bad-terms", f"floatIndex {terms.float_index} is not in {terms.currency}"))
-    if terms.fixed_tenor not in FIXED_TENORS:
+    elif found[1].single_payment:
+        faults += _single_payment_faults(terms)
+    if terms.fixed_tenor not in FIXED_TENORS and not (found is not None and found[1].single_payment):
         faults.append(("bad-terms", f"fixedTenor {terms.fixed_tenor} is none of {', '.join(FIXED_TENORS)}"))
     if terms.start_date >= terms.maturity_date:
         faults.append(("bad-terms", f"startDate {terms.start_date} is not before maturityDate {terms.maturity_date}"))
     return faults + longest_maturity_faults(context, date_of(terms.maturity_date), terms.currency)
+
+
+def _single_payment_faults(terms: RateSwapTerms) -> list[Fault]:
+    faults: list[Fault] = []
+    if add_period(date_of(terms.start_date), terms.fixed_tenor) < date_of(terms.maturity_date):
+        message = (
+            f"fixedTenor {terms.fixed_tenor} is shorter than the swap, which {terms.float_index} pays once, at the end"
+        )
+        faults.append(("bad-terms", message))
+    if Decimal(terms.float_spread) != 0:
+        faults.append(("bad-terms", f"floatSpread {terms.float_spread} is not supported over {terms.float_index}"))
+    return faults
 
 
 def swap_spans(terms: RateSwapTerms, context: TradeContext) -> tuple[LegSpan, LegSpan]:
@@ -37,8 +52,8 @@ def swap_spans(terms: RateSwapTerms, context: TradeContext) -> tuple[LegSpan, Le
     _, index = context.catalogue.indices[terms.float_index]
     start, end = date_of(terms.start_date), date_of(terms.maturity_date)
     return (
-        LegSpan(index.calendar, start, end, terms.fixed_tenor, index.payment_lag),
-        LegSpan(index.calendar, start, end, index.coupon_tenor, index.payment_lag),
+        LegSpan(index.calendar, start, end, terms.fixed_tenor, index.payment_lag, index.single_payment),
+        LegSpan(index.calendar, start, end, index.coupon_tenor, index.payment_lag, index.single_payment),
     )
 
 
