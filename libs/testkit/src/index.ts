@@ -1,2 +1,6 @@
 export * from './azurite.ts';
 export * from './batch-emulator.ts';
+export * from './detect-fakes.ts';
+export * from './request-source-contract.ts';
+export * from './sql-simulator.ts';
+export * from './event-hubs-emulator.ts';
