@@ -1,5 +1,6 @@
 import {
   canonicalJson,
+  ContractError,
   deriveEventId,
   deriveRunId,
   frozenRequestSchema,
@@ -93,12 +94,26 @@ export function freezeRequest(identity: Identity, key: RequestKey, settings: Run
       value,
     })),
   };
-  const checked = parseContract(
-    frozenRequestSchema,
-    request,
-    `the request's data (netting sets, trades, quotes, fixings)`,
-  );
-  return describeFrozen(checked, Buffer.from(canonicalJson(request), 'utf8'));
+  return describeFrozen(checkNamed(request), Buffer.from(canonicalJson(request), 'utf8'));
+}
+
+type Draft = Readonly<Record<'nettingSets' | 'trades' | 'quotes' | 'fixings', readonly object[]>>;
+
+/** As the contract says it, but with ids instead of positions: `nettingSets[NS_A].csa`. */
+function checkNamed(request: Draft): FrozenRequest {
+  try {
+    return parseContract(frozenRequestSchema, request, `the request's data`);
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    const issues = error.issues.map(({ path, message }) => {
+      const named = path.replace(/^([a-zA-Z]+)\[(\d+)\]/, (place, list: keyof Draft, index: string) => {
+        const item = request[list][Number(index)] as Readonly<Record<string, string>> | undefined;
+        return `${list}[${item?.['id'] ?? item?.['tradeId'] ?? item?.['key'] ?? item?.['index'] ?? place}]`;
+      });
+      return { path: named, message };
+    });
+    throw new ContractError(error.what, issues);
+  }
 }
 
 /** A stored frozen request. @throws ContractError when the bytes are none */
