@@ -18,6 +18,12 @@ import { readRequest } from './request.ts';
 export const crashPoints = ['claimed', 'read', 'frozen', 'published', 'completed'] as const;
 export type CrashPoint = (typeof crashPoints)[number];
 
+/**
+ * Whose fault an error is. `passes`: it goes away by itself. `operator`: rights or settings, the same for every row. Only
+ * `row` counts against the row's attempts: a hub that is down, or a key that was rolled, must not put the table aside.
+ */
+export type Blame = 'passes' | 'operator' | 'row';
+
 export interface DetectDeps {
   /** Name of the polling definition: part of every event's id. */
   readonly definition: string;
@@ -29,6 +35,8 @@ export interface DetectDeps {
   readonly randomHex?: (bytes: number) => string;
   readonly logger: Logger;
   readonly leaseMs: number;
+  /** The adapters' errors are the application's to judge; a bug is the row's, so that it cannot loop for ever. */
+  readonly blame: (error: unknown) => Blame;
   readonly crashPoint: (point: CrashPoint) => void;
 }
 
@@ -171,11 +179,6 @@ async function putAside(deps: DetectDeps, claimed: ClaimedRow, reason: string): 
   return kept ? { outcome: 'poisoned', reason } : { outcome: 'lease-lost' };
 }
 
-/** Whether an error passes by itself, by its own field; what says nothing (a bug) counts against the row's attempts. */
-function passes(error: unknown): boolean {
-  return error instanceof Error && (error as { retryable?: unknown }).retryable === true;
-}
-
 /** How long a row rests after a failure: seconds, more with every attempt, at most a minute. */
 export function restMs(attempts: number, random: Random): number {
   return Math.round(Math.min(60_000, 1_000 * 2 ** Math.min(10, attempts - 1)) * (0.5 + random() / 2));
@@ -185,15 +188,17 @@ async function giveBack(deps: DetectDeps, claimed: ClaimedRow, error: unknown): 
   const stopped = error instanceof StoppedError;
   const reason = error instanceof Error ? error.message : String(error);
   if (!stopped) deps.logger.warn({ error: describeError(error) }, 'the row goes back to the table');
-  const trouble = passes(error);
+  const blame = stopped ? 'passes' : deps.blame(error);
   try {
     const outcome = await deps.source.release(claimed, {
       error: stopped ? null : reason,
       delayMs: stopped ? 0 : restMs(claimed.attempts, deps.random),
-      giveBack: trouble || stopped,
+      giveBack: blame !== 'row',
     });
     if (outcome === 'poisoned') return { outcome: 'poisoned', reason };
-    return outcome === 'released' ? { outcome: 'released', reason, trouble } : { outcome: 'lease-lost' };
+    return outcome === 'released'
+      ? { outcome: 'released', reason, trouble: !stopped && blame !== 'row' }
+      : { outcome: 'lease-lost' };
   } catch (second) {
     const { message } = describeError(second);
     return { outcome: 'abandoned', reason: `${reason}; and then ${String(message)}` };
@@ -205,7 +210,7 @@ function retryShortly<T>(deps: DetectDeps, operation: () => Promise<T>): Promise
     policy: { maxAttempts: 4, baseDelayMs: 100, maxDelayMs: 1_000, deadlineMs: deps.leaseMs / 2 },
     clock: deps.clock,
     random: deps.random,
-    judge: (error) => ({ retry: passes(error) }),
+    judge: (error) => ({ retry: deps.blame(error) === 'passes' }),
   });
 }
 

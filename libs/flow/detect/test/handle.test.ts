@@ -3,9 +3,8 @@ import { silentLogger, type Clock } from '@xva/runtime';
 import { FakePublisher, FakeRequestStore, FakeRequestTable, someDetails } from '@xva/testkit';
 import { identityOf, pollOnce, readRequest, type DetectDeps } from '../src/index.ts';
 
-class Passing extends Error {
-  readonly retryable = true;
-}
+class Passing extends Error {}
+class Operators extends Error {}
 
 function bench(overrides: Partial<DetectDeps> = {}) {
   const table = new FakeRequestTable({ maxAttempts: 3 });
@@ -28,6 +27,7 @@ function bench(overrides: Partial<DetectDeps> = {}) {
     random: () => 0.5,
     logger: silentLogger,
     leaseMs: 60_000,
+    blame: (error) => (error instanceof Passing ? 'passes' : error instanceof Operators ? 'operator' : 'row'),
     crashPoint: () => undefined,
     ...overrides,
   };
@@ -120,7 +120,20 @@ describe('a poll', () => {
     }
   });
 
-  it('counts an error that says nothing about passing against the attempts, up to poison', async () => {
+  it('never puts rows aside for what an operator has to mend', async () => {
+    const { table, publisher, poll } = bench();
+    const publish = jest.spyOn(publisher, 'publish').mockRejectedValue(new Operators('the key was rolled'));
+    const requestId = table.insert();
+    for (let attempt = 1; attempt <= 9; attempt += 1) {
+      expect(await poll()).toMatchObject({ finding: 'trouble' });
+      table.nowMs += 3_600_000;
+    }
+    expect(table.find(requestId)).toMatchObject({ status: 'new', attempts: 0, lastError: 'the key was rolled' });
+    publish.mockRestore();
+    expect(await poll()).toMatchObject({ rows: [{ outcome: 'published' }] });
+  });
+
+  it('counts an error that is the row’s own against the attempts, up to poison', async () => {
     const { table, publisher, poll } = bench();
     jest.spyOn(publisher, 'publish').mockRejectedValue(new Error('message too large'));
     const requestId = table.insert();

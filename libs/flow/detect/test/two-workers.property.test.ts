@@ -67,6 +67,7 @@ function depsOf({ table, store, publisher, winners }: World, call: Call): Detect
     random: () => 0.5,
     logger: silentLogger,
     leaseMs: 60_000,
+    blame: () => 'row',
     crashPoint: () => undefined,
   };
 }
