@@ -1,0 +1,67 @@
+import type { Expression, ProcedureArgument, Statement } from './ast.ts';
+import { Cursor } from './cursor.ts';
+import { parseExpression, parseType } from './parse-expression.ts';
+import { parseBatch } from './parse-statement.ts';
+import type { SqlType } from '../types/sql-type.ts';
+
+/** @throws SqlError for broken syntax or for a statement outside the subset */
+export function parse(text: string): readonly Statement[] {
+  return parseBatch(new Cursor(text));
+}
+
+/** Parses one expression, for example a stored default. */
+export function parseExpressionText(text: string): Expression {
+  const cursor = new Cursor(text);
+  const expression = parseExpression(cursor);
+  if (cursor.token.kind !== 'end') throw cursor.unexpected();
+  return expression;
+}
+
+export interface ParameterDeclaration {
+  readonly name: string;
+  readonly type: SqlType;
+  readonly output: boolean;
+  readonly default?: Expression;
+}
+
+/** Parses sp_executesql's parameter list: `@a int, @b nvarchar(10) OUTPUT`. */
+export function parseParameters(text: string): readonly ParameterDeclaration[] {
+  if (text.trim() === '') return [];
+  const cursor = new Cursor(text);
+  const parameters = cursor.list((): ParameterDeclaration => {
+    const name = cursor.variable();
+    cursor.takeWord('AS');
+    const type = parseType(cursor);
+    const value = cursor.takeSymbol('=') ? parseExpression(cursor) : undefined;
+    const output = cursor.takeWord('OUTPUT') || cursor.takeWord('OUT');
+    return { name, type, output, ...(value === undefined ? {} : { default: value }) };
+  });
+  if (cursor.token.kind !== 'end') throw cursor.unexpected();
+  return parameters;
+}
+
+/** Keeps the last parsed batches: the pollers of this world send the same text every second. */
+export class ParseCache {
+  readonly #entries = new Map<string, readonly Statement[]>();
+  readonly #capacity: number;
+
+  constructor(capacity = 512) {
+    this.#capacity = capacity;
+  }
+
+  parse(text: string): readonly Statement[] {
+    const known = this.#entries.get(text);
+    if (known !== undefined) {
+      this.#entries.delete(text);
+      this.#entries.set(text, known);
+      return known;
+    }
+    const statements = parse(text);
+    if (text.length < 100_000) this.#entries.set(text, statements);
+    const oldest = this.#entries.keys().next();
+    if (this.#entries.size > this.#capacity && oldest.done !== true) this.#entries.delete(oldest.value);
+    return statements;
+  }
+}
+
+export type { ProcedureArgument };
