@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { ConfigError} from './config.ts';
+import type { ConfigError } from './config.ts';
 import { configMarkdown, envNameOf, loadConfig, redactConfig } from './config.ts';
 
 const schema = z.object({

@@ -4,7 +4,7 @@ import type { CliHost } from './cli.ts';
 export interface ProcessLike {
   readonly argv: string[];
   readonly env: Record<string, string | undefined>;
-  readonly stdout: { write(text: string): unknown };
+  readonly stdout: NodeJS.WritableStream;
   readonly stderr: { write(text: string): unknown };
   readonly stdin: NodeJS.ReadStream;
   exitCode?: number | string | null | undefined;
@@ -18,6 +18,10 @@ export interface ProcessLike {
  * standard input does too, so that a parent killed with -9 leaves no orphan.
  */
 export function processHost(process: ProcessLike): CliHost {
+  // A reader such as `head` that has seen enough closes the pipe: that is no failure of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   return {
     argv: process.argv,
     env: process.env,

@@ -27,6 +27,11 @@ export interface BlobPayload extends BlobFacts {
 
 export type BlobEntry = BlobFacts;
 
+/** Listings give ETags bare, responses in quotes (RFC 9110 section 8.8.3): one form here, so that they compare. */
+function quoted(etag: string): string {
+  return etag.startsWith('"') || etag.startsWith('W/') ? etag : `"${etag}"`;
+}
+
 const singlePutLimitBytes = 32 * 1024 * 1024;
 
 /** One container. Conditions and their outcomes are in the results; what cannot be helped is a StorageError. */
@@ -192,23 +197,15 @@ export class BlobContainer {
   }
 
   /**
-   * Makes a blob young: rewrites its metadata, so that its ETag and time of change are new and whoever decided on the
-   * version in `facts` finds another one. `gone` when there is no such blob any more.
+   * Makes a blob young: rewrites its metadata, so that its ETag and time of change are new and whoever decided on an
+   * earlier version finds another one. Unconditional on purpose (all touches write the same). `gone` when there is no
+   * such blob any more.
    */
   async touch(facts: BlobFacts): Promise<'touched' | 'gone'> {
-    try {
-      await this.#call(facts.name, () =>
-        this.#client
-          .getBlockBlobClient(facts.name)
-          .setMetadata({ ...facts.metadata }, { conditions: { ifMatch: facts.etag } }),
-      );
-      return 'touched';
-    } catch (error) {
-      if (error instanceof StorageError && error.status === 404) return 'gone';
-      // Another uploader touched it first, which serves as well.
-      if (error instanceof StorageError && error.status === 412) return 'touched';
-      throw error;
-    }
+    const touched = await this.#orAbsent(facts.name, () =>
+      this.#client.getBlockBlobClient(facts.name).setMetadata({ ...facts.metadata }),
+    );
+    return touched === undefined ? 'gone' : 'touched';
   }
 
   /** Blobs under a prefix in name order, page by page: memory does not grow with their number. */
@@ -220,7 +217,7 @@ export class BlobContainer {
           yield {
             name: item.name,
             size: item.properties.contentLength ?? 0,
-            etag: item.properties.etag,
+            etag: quoted(item.properties.etag),
             lastModified: item.properties.lastModified,
             metadata: item.metadata ?? {},
           };
