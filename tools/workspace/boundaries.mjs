@@ -58,20 +58,19 @@ export const depConstraints = [
     onlyDependOnLibsWithTags: ['layer:adapter', 'layer:contracts', 'layer:runtime', 'layer:emulator-kit'],
   },
 ];
-/** Tests may also use the test kit and, to prove an adapter, the emulators as processes. */
-export const testConstraints = depConstraints.map((rule) =>
-  rule.onlyDependOnLibsWithTags === undefined
-    ? rule
-    : {
-        ...rule,
-        onlyDependOnLibsWithTags: [
-          ...rule.onlyDependOnLibsWithTags,
-          'layer:testkit',
-          'layer:emulator-kit',
-          'layer:emulator',
-        ],
-      },
-);
+/**
+ * Tests may also use the test kit (which knows flows and adapters, hence no indirect check) and, to prove an adapter, the
+ * emulators as processes.
+ */
+export const testConstraints = depConstraints.map(({ notDependOnLibsWithTags: _indirect, ...rule }) => ({
+  ...rule,
+  onlyDependOnLibsWithTags: [
+    ...(rule.onlyDependOnLibsWithTags ?? ['layer:contracts', 'layer:runtime']),
+    'layer:testkit',
+    'layer:emulator-kit',
+    'layer:emulator',
+  ],
+}));
 export const boundaries = (constraints) => [
   'error',
   {
