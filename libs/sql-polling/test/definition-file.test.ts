@@ -1,0 +1,105 @@
+import { DefinitionFileError, parseDefinitions } from '../src/index.ts';
+
+function issuesOf(text: string): readonly string[] {
+  try {
+    parseDefinitions(text, 'polling.yaml');
+  } catch (error) {
+    if (error instanceof DefinitionFileError) {
+      return error.issues.map(({ line, path, message }) => `${line} ${path}: ${message}`);
+    }
+    throw error;
+  }
+  return [];
+}
+
+describe('a definition file', () => {
+  it('needs no more than a name and a mode', () => {
+    const [definition] = parseDefinitions(
+      'version: 1\ndefinitions:\n  - name: run-requests\n    mode: outbox\n',
+      'polling.yaml',
+    );
+    expect(definition).toMatchObject({
+      name: 'run-requests',
+      schedule: { cron: '* * * * *', timezone: 'UTC', misfire: 'last', overlap: 'skip' },
+      window: { lengthMs: 60_000, minDelayMs: 200, maxDelayMs: 1_000 },
+      table: 'xva.RunRequest',
+      columns: { id: 'RequestId', status: 'Status' },
+      mapping: { grid: 'GridTenors' },
+      details: { quotes: { table: 'xva.Quote', columns: { value: 'QuoteValue' } } },
+      batchSize: 20,
+      leaseSeconds: 60,
+      maxAttempts: 5,
+    });
+  });
+
+  it('may be JSON', () => {
+    expect(parseDefinitions('{"version":1,"definitions":[{"name":"a","mode":"outbox"}]}', 'p.json')).toHaveLength(1);
+  });
+
+  it('names every fault with its line, all together', () => {
+    const text = `version: 1
+definitions:
+  - name: Run Requests
+    mode: outbox
+    schedule:
+      cron: "61 * * * *"
+      timezone: UTC
+    window:
+      minDelayMs: 500
+      maxDelayMs: 100
+    table: "xva.RunRequest]; DROP TABLE xva.Trade--"
+    batchsize: 10
+  - name: second
+    mode: outbox
+    schedule: { cron: "* * * * *", timezone: Europe/Lissabon }
+    leaseSeconds: 1
+    mapping:
+      priority: { value: 1.5 }
+      books: Book
+    details:
+      quotes:
+        sql: SELECT QuoteKey AS [key] FROM xva.Quote WHERE AsOf = @date
+      trades:
+        sql: |
+          SELECT 1; DROP TABLE xva.Trade
+  - name: second
+    mode: changeTracking
+`;
+    const issues = issuesOf(text);
+    const expected = [
+      /^3 definitions\[0\]\.name: must be 1 to 40 of a-z/,
+      /^6 definitions\[0\]\.schedule\.cron: "61 \* \* \* \*": /,
+      /^10 definitions\[0\]\.window\.maxDelayMs: must not be below minDelayMs$/,
+      /^11 definitions\[0\]\.table: must be a plain name/,
+      /^12 definitions\[0\]\.batchsize: there is no such setting$/,
+      /^15 definitions\[1\]\.schedule\.timezone: "Europe\/Lissabon" is no IANA time zone$/,
+      /^16 definitions\[1\]\.leaseSeconds: /,
+      /^18 definitions\[1\]\.mapping\.priority: /,
+      /^19 definitions\[1\]\.mapping\.books: there is no such setting$/,
+      /^22 definitions\[1\]\.details\.quotes\.sql: @date is no parameter; there are @book, @asOf/,
+      /^24 definitions\[1\]\.details\.trades\.sql: must be one statement, without ;$/,
+      /^27 definitions\[2\]\.mode: "changeTracking" is not in this version; outbox is$/,
+    ];
+    for (const pattern of expected) expect(issues).toContainEqual(expect.stringMatching(pattern));
+    expect(issues).toHaveLength(expected.length);
+  });
+
+  it.each(['rowversion', 'changeTracking', 'query'])('refuses the mode %s by name', (mode) => {
+    const issues = issuesOf(`version: 1\ndefinitions:\n  - name: a\n    mode: ${mode}\n`);
+    expect(issues).toEqual([`4 definitions[0].mode: "${mode}" is not in this version; outbox is`]);
+  });
+
+  it('refuses two definitions of one name, which would give two events one id', () => {
+    const issues = issuesOf('version: 1\ndefinitions:\n  - { name: a, mode: outbox }\n  - { name: a, mode: outbox }\n');
+    expect(issues).toEqual(['4 definitions[1].name: "a" is the name of another definition']);
+  });
+
+  it('tells broken YAML and repeated keys by line', () => {
+    expect(issuesOf('version: 1\ndefinitions:\n  - name: "a\n')[0]).toMatch(/^\d /);
+    expect(issuesOf('version: 1\nversion: 1\ndefinitions: []\n')).toContainEqual(
+      expect.stringMatching(/^2 : .*unique/),
+    );
+    expect(issuesOf('')).not.toEqual([]);
+    expect(issuesOf('- 1')).not.toEqual([]);
+  });
+});
