@@ -41,10 +41,12 @@ writeFileSync(`${out}/Dockerfile`, text);
 writeFileSync(`${out}/.dockerignore`, 'Dockerfile\n.dockerignore\n');
 
 const tag = `${process.env['IMAGE_REGISTRY'] ?? 'localhost'}/${name}:${process.env['IMAGE_TAG'] ?? version}`;
+// For a corporate proxy's certificates and the like: for example `--volume /etc/ssl/certs:/etc/ssl/certs:ro`.
+const extraFlags = (process.env['IMAGE_BUILD_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 const builders = [
-  { command: 'docker', probe: ['info'], build: ['build', '-t', tag, out] },
-  { command: 'podman', probe: ['info'], build: ['build', '-t', tag, out] },
-  { command: 'buildah', probe: ['info'], build: ['build', '-t', tag, out] },
+  { command: 'docker', probe: ['info'], build: ['build', ...extraFlags, '-t', tag, out] },
+  { command: 'podman', probe: ['info'], build: ['build', '--format', 'docker', ...extraFlags, '-t', tag, out] },
+  { command: 'buildah', probe: ['info'], build: ['build', '--format', 'docker', ...extraFlags, '-t', tag, out] },
 ];
 const builder = builders.find(
   ({ command, probe }) => spawnSync(command, probe, { stdio: 'ignore', timeout: 20_000 }).status === 0,
