@@ -113,7 +113,7 @@ export async function startEventHubsEmulator(
   try {
     const port = await listen(server, options.port ?? 0, host);
     const controlPort = await listen(control, options.controlPort ?? 0);
-    const [{ name = '', key = '' } = {}] = policies;
+    const [{ name, key } = defaultPolicy] = policies;
     const address = `${host === '0.0.0.0' ? 'localhost' : host}:${port}`;
     return {
       port,

@@ -37,6 +37,11 @@ class AttachRefused extends Error {
   }
 }
 
+function textProperty(link: OutgoingLink, name: string): string | undefined {
+  const value = link.properties?.[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
 function numberProperty(link: OutgoingLink, name: string): number | undefined {
   const value = link.properties?.[name];
   return value === undefined || value === null ? undefined : Number(value);
@@ -156,7 +161,7 @@ export class ClientConnection {
       {
         hub: hub.name,
         consumerGroup,
-        readerName: String(link.properties?.['com.microsoft:receiver-name'] ?? link.name),
+        readerName: textProperty(link, 'com.microsoft:receiver-name') ?? link.name,
         epoch: numberProperty(link, 'com.microsoft:epoch'),
         position: parseFilter(filterExpression(filter)),
         metrics: desiredCapabilities(link).includes(metricsCapability),

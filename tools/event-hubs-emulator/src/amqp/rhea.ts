@@ -99,17 +99,23 @@ interface Frame {
   readonly performative: Performative;
 }
 
+/** Named from this side: a `receiver` is the emulator's end of a link on which the client sends. */
+type LinkEvent =
+  | 'receiver_open'
+  | 'receiver_close'
+  | 'receiver_error'
+  | 'sender_open'
+  | 'sender_close'
+  | 'sender_error'
+  | 'sender_draining';
+type ConnectionEvent = 'connection_close' | 'connection_error' | 'disconnected' | 'protocol_error' | 'error';
+
 export interface AmqpConnection {
   readonly remote: { readonly open?: { readonly container_id?: string } };
-  on(event: 'receiver_open' | 'sender_open', listener: (context: LinkContext) => void): void;
-  on(event: 'receiver_close' | 'receiver_error', listener: (context: LinkContext) => void): void;
-  on(event: 'sender_close' | 'sender_error' | 'sender_draining', listener: (context: LinkContext) => void): void;
+  on(event: LinkEvent, listener: (context: LinkContext) => void): void;
   on(event: 'message', listener: (context: MessageContext) => void): void;
   on(event: 'session_close' | 'session_error', listener: (context: { readonly session: AmqpSession }) => void): void;
-  on(
-    event: 'connection_close' | 'connection_error' | 'disconnected' | 'protocol_error' | 'error',
-    listener: (fault: unknown) => void,
-  ): void;
+  on(event: ConnectionEvent, listener: (fault: unknown) => void): void;
   close(error?: AmqpError): void;
 }
 
@@ -136,6 +142,9 @@ const fieldCounts: Readonly<Record<number, number>> = {
   0x18: 1,
 };
 const beginCode = 0x11;
+/** Where the performatives carry an error: detach, end, close. */
+const errorFields: Readonly<Record<number, number>> = { 0x16: 2, 0x17: 0, 0x18: 0 };
+const errorFieldCount = 3;
 const maxHandle = 255;
 /** Stands for format 0, which rhea would decode on its own, losing the bytes. */
 const rawFormat = 0xfffffffe;
@@ -197,9 +206,16 @@ function padAndCork(connection: PrivateConnection, socket: Socket): void {
     if (performative !== undefined && fields !== undefined) {
       if (code === beginCode) performative.handle_max ??= maxHandle;
       performative.value.length = fields;
+      padError(performative.value[errorFields[code] ?? -1]);
     }
     write(channel, performative, payload);
   };
+}
+
+/** An error as a list of all three fields (condition, description, info). */
+function padError(error: unknown): void {
+  const { value } = (error ?? {}) as { readonly value?: unknown };
+  if (Array.isArray(value)) value.length = errorFieldCount;
 }
 
 /** The message format as the client sent it. */
@@ -208,13 +224,13 @@ export function formatOf(context: MessageContext): number {
 }
 
 export function decodeRequest(payload: Buffer): RequestMessage {
-  return rhea.message.decode(payload as never) as unknown as RequestMessage;
+  return rhea.message.decode(payload) as unknown as RequestMessage;
 }
 
 /** Outcomes exist at run time but not in rhea's types. */
 const outcomes = rhea.message as unknown as {
   accepted(): { described(): unknown };
-  rejected(fields: { readonly error: AmqpError }): { described(): unknown };
+  rejected(fields: { readonly error: AmqpError }): { described(): { readonly value: readonly unknown[] } };
 };
 
 export function accept(delivery: IncomingDelivery): void {
@@ -222,7 +238,9 @@ export function accept(delivery: IncomingDelivery): void {
 }
 
 export function reject(delivery: IncomingDelivery, error: AmqpError): void {
-  delivery.update(true, outcomes.rejected({ error }).described());
+  const outcome = outcomes.rejected({ error }).described();
+  padError(outcome.value[0]);
+  delivery.update(true, outcome);
 }
 
 /** Values with a type of their own, for replies. */

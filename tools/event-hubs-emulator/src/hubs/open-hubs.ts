@@ -91,7 +91,12 @@ export async function openHubs(
     for (const hub of config.hubs) {
       const createdMs = register(state, config.name, hub, options.now());
       const ids = Array.from({ length: hub.partitionCount }, (_, id) => id);
-      const partitions = await Promise.all(ids.map((id) => openPartition(hub.name, id)));
+      // All settle before the first failure is passed on, so that none stays open behind it.
+      const opened = await Promise.allSettled(ids.map((id) => openPartition(hub.name, id)));
+      const partitions = opened.map((result) => {
+        if (result.status === 'rejected') throw result.reason;
+        return result.value;
+      });
       hubs.push(new Hub(hub.name, createdMs, partitions, hub.consumerGroups));
     }
     return { registry: new HubRegistry(config.name, hubs), close };

@@ -2,14 +2,10 @@ import type { PlacedEvent, StoredEvent } from '../events/stored-event.ts';
 import type { SegmentDirectory } from './directory.ts';
 import { checkPosition, type PartitionInfo, type StartPosition } from './position.ts';
 import { encodeRecord, type LogRecord } from './record.ts';
-import { CorruptLogError, Segment } from './segment.ts';
-import {
-  encodeSegmentHeader,
-  readSegmentHeader,
-  segmentHeaderBytes,
-  segmentName,
-  type SegmentStart,
-} from './segment-header.ts';
+import { openSegments } from './recovery.ts';
+import { Segment } from './segment.ts';
+import { encodeSegmentHeader, segmentName, type SegmentStart } from './segment-header.ts';
+import { Tail } from './tail.ts';
 
 export interface LogOptions {
   readonly now: () => number;
@@ -55,9 +51,7 @@ export class PartitionLog {
   readonly #options: LogOptions;
   readonly #segments: Segment[];
   readonly #listeners = new Set<() => void>();
-  /** The youngest records, so that readers who keep up never touch the disk. Contiguous up to the end of the log. */
-  readonly #tail: LogRecord[] = [];
-  #tailBytes = 0;
+  readonly #tail = new Tail(tailBytes);
   #waiting: Waiting[] = [];
   #work: Promise<void> = Promise.resolve();
   #committing = false;
@@ -75,35 +69,17 @@ export class PartitionLog {
   /** @throws CorruptLogError when something other than the tail of the last segment is damaged. */
   static async open(directory: SegmentDirectory, options: LogOptions): Promise<PartitionLog> {
     const segments: Segment[] = [];
-    const names = await directory.list();
-    let cut = 0;
-    for (const [index, name] of names.entries()) {
-      const isLast = index === names.length - 1;
-      const file = await directory.open(name);
-      const start = readSegmentHeader(await file.read(0, segmentHeaderBytes));
-      if (start === undefined) {
-        // A crash while the segment was begun: nothing in it was ever acknowledged.
-        if (!isLast || file.size > segmentHeaderBytes) throw new CorruptLogError(name, 0, 'bad segment header');
-        await file.close();
-        await directory.remove(name);
-        continue;
+    try {
+      const recoveredBytes = await openSegments(directory, segments);
+      const log = new PartitionLog(directory, options, segments, recoveredBytes);
+      if (segments.length === 0) {
+        await log.#begin({ baseSequence: 0, basePosition: 0, lastOffset: -1, lastEnqueuedMs: 0 });
       }
-      const before = segments.at(-1);
-      const expected = before === undefined ? start.basePosition : before.endPosition;
-      if (start.basePosition !== expected || segmentName(start.basePosition) !== name) {
-        throw new CorruptLogError(name, 0, `begins at ${start.basePosition} where ${expected} was due`);
-      }
-      const segment = new Segment(name, start, file);
-      cut += await segment.recover(isLast);
-      // A killed process may leave records that are in the page cache only.
-      if (isLast) await file.sync();
-      segments.push(segment);
+      return log;
+    } catch (error) {
+      await Promise.all(segments.map((segment) => segment.file.close()));
+      throw error;
     }
-    const log = new PartitionLog(directory, options, segments, cut);
-    if (segments.length === 0) {
-      await log.#begin({ baseSequence: 0, basePosition: 0, lastOffset: -1, lastEnqueuedMs: 0 });
-    }
-    return log;
   }
 
   get info(): PartitionInfo {
@@ -185,9 +161,9 @@ export class PartitionLog {
       return true;
     };
     if (from >= this.#active.nextSequence) return events;
-    const oldest = this.#tail[0]?.events[0]?.sequence;
-    if (oldest !== undefined && from >= oldest) {
-      for (const record of this.#tail.slice(this.#tailIndexOf(from))) if (!take(record)) break;
+    const recent = this.#tail.from(from);
+    if (recent !== undefined) {
+      for (const record of recent) if (!take(record)) break;
       return events;
     }
     const segment = this.#segments.findLast((candidate) => candidate.start.baseSequence <= from) ?? this.#segments[0];
@@ -284,22 +260,8 @@ export class PartitionLog {
     for (const record of records) {
       active.note(record);
       this.#tail.push(record);
-      this.#tailBytes += record.byteLength;
     }
-    while (this.#tail.length > 1 && this.#tailBytes > tailBytes) this.#tailBytes -= this.#tail.shift()?.byteLength ?? 0;
     return records;
-  }
-
-  /** Index of the tail's record that holds `sequence`, or of the one after the end. */
-  #tailIndexOf(sequence: number): number {
-    let low = 0;
-    let high = this.#tail.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#tail[middle]?.events.at(-1)?.sequence ?? 0) < sequence) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   /** The first event that `isBefore` denies, which must be monotone in sequence; `next` when there is none. */
@@ -331,13 +293,7 @@ export class PartitionLog {
       first.removed = true;
       await this.#directory.remove(first.name);
       await first.file.close();
-      this.#dropTailBefore(this.#segments[0]?.start.baseSequence ?? 0);
-    }
-  }
-
-  #dropTailBefore(sequence: number): void {
-    while (this.#tail.length > 0 && (this.#tail[0]?.events[0]?.sequence ?? sequence) < sequence) {
-      this.#tailBytes -= this.#tail.shift()?.byteLength ?? 0;
+      this.#tail.dropBefore(this.#segments[0]?.start.baseSequence ?? 0);
     }
   }
 }
