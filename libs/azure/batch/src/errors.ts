@@ -1,0 +1,94 @@
+import { parseRetryAfterMs } from '@xva/runtime';
+
+/** What Batch answered, in our words. `retryable` = the same call may succeed later. Thrown by every method here. */
+export class BatchError extends Error {
+  override readonly name = 'BatchError';
+  /** Batch's error code, such as `JobNotFound`; the client's own, such as `ECONNRESET`, when there was no answer. */
+  readonly code: string;
+  /** HTTP status, 0 when there was no answer. */
+  readonly status: number;
+  readonly requestId: string | undefined;
+  readonly retryable: boolean;
+  /** Milliseconds that Batch asked to wait (Retry-After). */
+  readonly retryAfterMs: number | undefined;
+  /** Batch's own sentence, without request id and time. */
+  readonly detail: string;
+
+  constructor(
+    target: string,
+    facts: {
+      code: string;
+      status: number;
+      detail: string;
+      requestId?: string | undefined;
+      retryAfterMs?: number | undefined;
+    },
+    cause?: unknown,
+  ) {
+    const { code, status, detail } = facts;
+    super(`Batch ${target}: ${code} (${status === 0 ? 'no answer' : status}): ${detail}`, { cause });
+    this.code = code;
+    this.status = status;
+    this.detail = detail;
+    this.requestId = facts.requestId;
+    this.retryAfterMs = facts.retryAfterMs;
+    this.retryable = isRetryable(status, code);
+  }
+}
+
+/**
+ * 429 and 503 are how Batch throttles, 500 and 408 are transient, status 0 is a connection that failed. Answers that are
+ * not JSON come from a proxy in between; the client turns a 2xx that is cut short into PARSE_ERROR.
+ */
+function isRetryable(status: number, code: string): boolean {
+  return status === 0 || [408, 429, 500, 502, 503, 504].includes(status) || code === 'PARSE_ERROR';
+}
+
+interface ClientError {
+  readonly code?: unknown;
+  readonly statusCode?: unknown;
+  readonly message?: unknown;
+  readonly response?: { readonly headers?: { get(name: string): string | undefined } };
+  readonly body?: {
+    readonly code?: unknown;
+    readonly message?: { readonly value?: unknown };
+    readonly values?: readonly { readonly key?: string; readonly value?: string }[];
+  };
+}
+
+/** Codes of the client and of Node for an exchange that got no answer. */
+const noAnswer = /^(REQUEST_SEND_ERROR|ECONN|ENOTFOUND|EAI_|EPIPE|ETIMEDOUT|ERR_STREAM|UND_|EHOST|ENET)/;
+
+/**
+ * Translates what the client throws. Its `message` is an object when Batch answered, so the text is taken from
+ * `body.message.value` (reference: @azure/batch 10.2.0, errors). An abort or a bug goes on as it is.
+ */
+export function translateError(error: unknown, target: string, now: Date): unknown {
+  if (!(error instanceof Error) || error instanceof BatchError) return error;
+  const { body, response, ...rest } = error as ClientError;
+  const status = typeof rest.statusCode === 'number' ? rest.statusCode : 0;
+  const code = typeof body?.code === 'string' ? body.code : typeof rest.code === 'string' ? rest.code : '';
+  const systemCode = (error as { cause?: { code?: unknown } }).cause?.code;
+  if (code === 'REQUEST_ABORTED_ERROR') return error;
+  if (status === 0 && !noAnswer.test(code) && code !== 'PARSE_ERROR' && error.name !== 'FetchError') return error;
+  const sentence = typeof body?.message?.value === 'string' ? body.message.value : textOf(error.message);
+  const values = (body?.values ?? [])
+    .filter((item) => item.key !== undefined && item.key !== 'AuthenticationErrorDetail')
+    .map((item) => `${item.key ?? ''}=${item.value ?? ''}`);
+  const detail = [sentence.split(/\r?\nRequestId:/)[0] ?? sentence, ...values].join('; ');
+  return new BatchError(
+    target,
+    {
+      code: code === '' ? (typeof systemCode === 'string' ? systemCode : `Http${status}`) : code,
+      status: noAnswer.test(code) ? 0 : status,
+      detail,
+      requestId: response?.headers?.get('request-id'),
+      retryAfterMs: parseRetryAfterMs(response?.headers?.get('retry-after'), now),
+    },
+    error,
+  );
+}
+
+function textOf(message: unknown): string {
+  return typeof message === 'string' ? message : 'no message';
+}

@@ -1,0 +1,5 @@
+export { BatchAdapter, type AddJobOutcome, type AddTasksOutcome, type BatchAdapterOptions } from './batch-adapter.ts';
+export { defaultRetryPolicy, type BatchClientOptions } from './client.ts';
+export { batchScope } from './credentials.ts';
+export { BatchError } from './errors.ts';
+export type { JobFacts, JobSpec, PoolFacts, TaskCounts, TaskFacts, TaskSpec } from './shapes.ts';

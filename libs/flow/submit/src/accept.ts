@@ -1,0 +1,88 @@
+import { deriveRunId, formatRequestKey, type JobRequest, type Manifest } from '@xva/contracts';
+import type { Clock } from '@xva/runtime';
+import { RequestRefusedError } from './errors.ts';
+import type { ManifestSource } from './manifests.ts';
+import { planShards, type PlanLimits } from './plan.ts';
+import type { RunStore, StoredRun } from './ports.ts';
+import { newRecord } from './record.ts';
+
+export type AcceptOutcome =
+  | { readonly outcome: 'created' | 'exists'; readonly run: StoredRun }
+  /** The event has a run with another package or request: a person must look. */
+  | { readonly outcome: 'conflict'; readonly run: StoredRun; readonly message: string };
+
+export interface AcceptDeps {
+  readonly runs: RunStore;
+  readonly manifests: ManifestSource;
+  readonly limits: PlanLimits;
+  readonly clock: Clock;
+}
+
+export interface Submission {
+  readonly request: JobRequest;
+  readonly submittedBy: string;
+  readonly traceparent: string | null;
+}
+
+/**
+ * Turns a job request into a run: its id follows from the event alone, its record is written once, before Batch is
+ * touched. The same request again is the same run, also when that one has been swept.
+ *
+ * @throws RequestRefusedError when the package is missing, not what its id says, or of another request.
+ */
+export async function acceptRun(submission: Submission, deps: AcceptDeps): Promise<AcceptOutcome> {
+  const { request } = submission;
+  const runId = deriveRunId(request.eventId, request.requestKey);
+  const known = await deps.runs.get(runId);
+  if (known !== undefined) return compare(known, request);
+  const manifest = await deps.manifests.get(request.packageId);
+  if (manifest === undefined) {
+    throw new RequestRefusedError(
+      'package-not-found',
+      request.packageId,
+      `there is no manifest objects/${request.packageId} in the work account`,
+    );
+  }
+  checkManifest(manifest, request);
+  const { targetShardSeconds, maxShards } = deps.limits;
+  const plan = planShards(manifest, {
+    targetShardSeconds,
+    maxShards: Math.min(maxShards, request.maxShards ?? maxShards),
+  });
+  const record = newRecord({ ...submission, runId, manifest, plan, now: deps.clock.now() });
+  const inserted = await deps.runs.insert(record);
+  if (inserted.outcome === 'created') return { outcome: 'created', run: { record, etag: inserted.etag } };
+  const other = await deps.runs.get(runId);
+  if (other === undefined) throw new Error(`run ${runId} exists and cannot be read`);
+  return compare(other, request);
+}
+
+function compare(run: StoredRun, request: JobRequest): AcceptOutcome {
+  const { packageId, requestKey } = run.record;
+  const asked = formatRequestKey(request.requestKey);
+  const stored = formatRequestKey(requestKey);
+  if (packageId === request.packageId && stored === asked) return { outcome: 'exists', run };
+  const message =
+    stored === asked
+      ? `event ${request.eventId} already has run ${run.record.runId} with package ${packageId}, not ${request.packageId}`
+      : `event ${request.eventId} already has run ${run.record.runId} for ${stored}, not ${asked}`;
+  return { outcome: 'conflict', run, message };
+}
+
+function checkManifest(manifest: Manifest, request: JobRequest): void {
+  if (manifest.eventId !== request.eventId) {
+    const message = `package ${request.packageId} was made for event ${manifest.eventId}, not ${request.eventId}`;
+    throw new RequestRefusedError('package-of-another-event', request.packageId, message);
+  }
+  const packaged = formatRequestKey(manifest.requestKey);
+  const asked = formatRequestKey(request.requestKey);
+  if (packaged !== asked) {
+    const message = `package ${request.packageId} was made for ${packaged}, not ${asked}`;
+    throw new RequestRefusedError('package-of-another-request', request.packageId, message);
+  }
+  if (manifest.strict && manifest.refusals.length > 0) {
+    const first = manifest.refusals[0];
+    const message = `the run is strict and ${manifest.refusals.length} defects were refused, first ${first?.subject ?? ''}: ${first?.message ?? ''}`;
+    throw new RequestRefusedError('strict-with-refusals', first?.nettingSetId ?? request.packageId, message);
+  }
+}
