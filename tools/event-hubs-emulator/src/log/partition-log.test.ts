@@ -107,6 +107,18 @@ describe('partition log', () => {
     );
   });
 
+  it('refuses a damaged end of an older segment, which is no torn tail, and leaves it as it is', async () => {
+    const directory = new MemoryDirectory();
+    const log = await PartitionLog.open(directory, options);
+    for (let index = 0; index < 30; index += 1) await log.append([event(`${index}-${'x'.repeat(100)}`)]);
+    const damaged = snapshot(directory);
+    const first = damaged.files.get([...damaged.files.keys()].sort()[0]!)!;
+    first.writeUInt8(0, first.length - 1);
+    const asDamaged = snapshot(damaged);
+    await expect(PartitionLog.open(damaged, options)).rejects.toThrow('a later segment exists');
+    expect(damaged.files).toEqual(asDamaged.files);
+  });
+
   it('finds positions by offset and time across segments', async () => {
     let nowMs = 0;
     const directory = new MemoryDirectory();
