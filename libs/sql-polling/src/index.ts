@@ -12,7 +12,7 @@ export {
 export { IdentifierError, quoteIdentifier, quoteTable } from './identifiers.ts';
 export * from './outbox/source.ts';
 export type { DetailRows, SourceRow } from './outbox/rows.ts';
-export { cronTicks, dueTicks, type DueTicks, type Ticks } from './schedule/ticks.ts';
+export { cronTicks, dueTicks, ticksMeanwhile, type DueTicks, type Ticks } from './schedule/ticks.ts';
 export { afterPoll, openWindow, type PollFinding, type PollingWindow, type WindowState } from './schedule/window.ts';
 export { rowStatus } from './statements/claim.ts';
 export { sessionSql } from './statements/session.ts';

@@ -14,6 +14,7 @@ export class SqlPool implements SqlRunner {
   readonly #connect: () => Promise<PooledConnection>;
   readonly #size: number;
   readonly #idle: PooledConnection[] = [];
+  readonly #busy = new Set<PooledConnection>();
   readonly #waiting: (() => void)[] = [];
   #inUse = 0;
   #closed = false;
@@ -34,6 +35,7 @@ export class SqlPool implements SqlRunner {
     let connection: PooledConnection | undefined;
     try {
       connection = this.#takeIdle() ?? (await this.#open());
+      this.#busy.add(connection);
       return await connection.query(statement, values, options);
     } finally {
       this.#leave(connection);
@@ -47,6 +49,12 @@ export class SqlPool implements SqlRunner {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
+  /** Closes those in use too: their requests fail. */
+  terminate(): void {
+    this.close();
+    for (const connection of this.#busy) connection.close();
+  }
+
   async #enter(): Promise<void> {
     while (!this.#closed && this.#inUse >= this.#size) await new Promise<void>((wake) => this.#waiting.push(wake));
     if (this.#closed) throw new SqlError('connect', { code: 'EPOOLCLOSED', message: 'the pool is closed' });
@@ -56,6 +64,7 @@ export class SqlPool implements SqlRunner {
   #leave(connection: PooledConnection | undefined): void {
     this.#inUse -= 1;
     if (connection !== undefined) {
+      this.#busy.delete(connection);
       if (this.#closed || connection.broken) connection.close();
       else this.#idle.push(connection);
     }

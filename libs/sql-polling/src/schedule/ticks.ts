@@ -50,3 +50,12 @@ export function dueTicks(ticks: Ticks, misfire: 'all' | 'last' | 'none', since: 
         : due.slice(-1).filter((tick) => now.getTime() - tick.getTime() <= onTimeMs);
   return { run: wanted, dropped: missed + due.length - wanted.length, upTo: now };
 }
+
+/**
+ * What becomes of ticks that came while the one before still ran. One that came within the last second is on time (a
+ * window as long as the schedule's period ends with the next tick); of earlier ones `queue` runs the newest, `skip` none.
+ */
+export function ticksMeanwhile(ticks: Ticks, overlap: 'skip' | 'queue', since: Date, now: Date): DueTicks {
+  const { run, dropped, upTo } = dueTicks(ticks, overlap === 'queue' ? 'last' : 'none', since, now);
+  return { run, dropped, upTo };
+}
