@@ -62,7 +62,7 @@ def is_gone(pid: int) -> bool:
 
 @pytest.fixture
 def live(book: Path, tmp_path: Path) -> Iterator[Live]:
-    root = copy_of(book, tmp_path, samples=50_000)
+    root = copy_of(book, tmp_path, samples=200_000)
     task = write_task(root, spec_of(root, ["NS_ALDER", "NS_BALTIC"]))
     out = root / "out"
     command = [sys.executable, "-m", "xva_engine", "run", "--task", str(task), "--root", str(root), "--out", str(out)]
