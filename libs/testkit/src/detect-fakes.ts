@@ -1,24 +1,84 @@
 import type { RunEvent } from '@xva/contracts';
-import type {
-  ClaimedRow,
-  DetailRows,
-  EventPublisherPort,
-  ReadOutcome,
-  RequestField,
-  RequestSource,
-  RequestStore,
-  SourceRow,
-} from '@xva/flow-detect';
+
+/*
+ * The shapes of the detect flow's ports, said again: the flow's tests use this kit, so the kit cannot import the flow. The
+ * compiler holds the two together wherever a test gives a fake to the flow.
+ */
+export type RequestFieldName =
+  | 'book'
+  | 'asOf'
+  | 'cut'
+  | 'scenario'
+  | 'revision'
+  | 'baseCurrency'
+  | 'samples'
+  | 'seed'
+  | 'quantile'
+  | 'dvaName'
+  | 'grid'
+  | 'strict'
+  | 'priority'
+  | 'traceparent';
+
+export interface SourceRowLike {
+  readonly fields: Readonly<Record<RequestFieldName, string | number | boolean | null>>;
+  readonly columns: Readonly<Record<RequestFieldName, string>>;
+}
+
+export interface ClaimedRowLike {
+  readonly requestId: string;
+  readonly leaseToken: string;
+  readonly attempts: number;
+  readonly row: SourceRowLike;
+}
+
+export interface DetailRowsLike {
+  readonly nettingSets: readonly { nettingSetId: string; counterparty: string; csa: string | null }[];
+  readonly trades: readonly { tradeId: string; nettingSetId: string; tradeType: string; terms: string }[];
+  readonly quotes: readonly { key: string; value: string }[];
+  readonly fixings: readonly { index: string; date: string; value: string }[];
+}
+
+export interface ReleaseOptionsLike {
+  readonly error: string | null;
+  readonly delayMs: number;
+  readonly giveBack: boolean;
+}
+
+export interface RequestSourceLike {
+  claim(limit: number): Promise<{
+    readonly claimed: readonly ClaimedRowLike[];
+    readonly poisoned: readonly { readonly requestId: string; readonly reason: string }[];
+  }>;
+  readDetails(
+    claimed: ClaimedRowLike,
+  ): Promise<
+    | {
+        readonly outcome: 'read';
+        readonly row: SourceRowLike;
+        readonly details: DetailRowsLike;
+        readonly consistency: string;
+      }
+    | { readonly outcome: 'lease-lost' }
+    | { readonly outcome: 'unreadable'; readonly reason: string }
+  >;
+  renew(claimed: ClaimedRowLike): Promise<boolean>;
+  complete(claimed: ClaimedRowLike, eventId: string): Promise<boolean>;
+  poison(claimed: ClaimedRowLike, reason: string): Promise<boolean>;
+  release(claimed: ClaimedRowLike, options: ReleaseOptionsLike): Promise<'released' | 'poisoned' | 'lease-lost'>;
+}
+
+type ReadOutcome = Awaited<ReturnType<RequestSourceLike['readDetails']>>;
 
 /** Fields of a request row that a test wants to be other than the usual ones. */
-export type RequestFields = Partial<Record<Exclude<RequestField, 'asOf'>, string | number | boolean | null>> & {
+export type RequestFields = Partial<Record<Exclude<RequestFieldName, 'asOf'>, string | number | boolean | null>> & {
   readonly asOf?: string;
 };
 
 /** A good request row by the contract's names. */
 export function requestFieldsOf(
   fields: RequestFields = {},
-): Readonly<Record<RequestField, string | number | boolean | null>> {
+): Readonly<Record<RequestFieldName, string | number | boolean | null>> {
   return {
     book: 'RATES',
     asOf: '2026-09-30',
@@ -38,15 +98,15 @@ export function requestFieldsOf(
   };
 }
 
-export function sourceRowOf(fields: RequestFields = {}): SourceRow {
+export function sourceRowOf(fields: RequestFields = {}): SourceRowLike {
   const all = requestFieldsOf(fields);
   const columns = Object.fromEntries(
     Object.keys(all).map((name) => [name, `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`]),
   );
-  return { fields: all, columns: columns as SourceRow['columns'] };
+  return { fields: all, columns: columns as SourceRowLike['columns'] };
 }
 
-export const someDetails: DetailRows = {
+export const someDetails: DetailRowsLike = {
   nettingSets: [{ nettingSetId: 'NS_A', counterparty: 'ALDER', csa: null }],
   trades: [{ tradeId: 'T1', nettingSetId: 'NS_A', tradeType: 'FxForward', terms: '{"boughtAmount":"1000000"}' }],
   quotes: [{ key: 'FX/RATE/EUR/USD', value: '1.1' }],
@@ -67,7 +127,7 @@ interface FakeRow extends TableRow {
   attempts: number;
   lastError: string | null;
   eventId: string | null;
-  row: SourceRow;
+  row: SourceRowLike;
   notBeforeMs: number;
   lockedUntilMs: number;
   token: string;
@@ -78,7 +138,7 @@ export class FakeRequestTable {
   readonly rows: FakeRow[] = [];
   readonly leaseMs: number;
   readonly maxAttempts: number;
-  details: DetailRows = someDetails;
+  details: DetailRowsLike = someDetails;
   nowMs = 0;
   #tokens = 0;
 
@@ -103,7 +163,7 @@ export class FakeRequestTable {
     for (const row of this.rows) row.lockedUntilMs = this.nowMs;
   }
 
-  source(): RequestSource {
+  source(): RequestSourceLike {
     return {
       claim: (limit) => Promise.resolve(this.#claim(limit)),
       readDetails: (claimed) => Promise.resolve(this.#read(claimed)),
@@ -126,7 +186,7 @@ export class FakeRequestTable {
     };
   }
 
-  #claim(limit: number): Awaited<ReturnType<RequestSource['claim']>> {
+  #claim(limit: number): Awaited<ReturnType<RequestSourceLike['claim']>> {
     const token = `token-${(this.#tokens += 1)}`;
     const order = (a: FakeRow, b: FakeRow): number =>
       Number(b.row.fields.priority) - Number(a.row.fields.priority) || Number(a.requestId) - Number(b.requestId);
@@ -150,26 +210,26 @@ export class FakeRequestTable {
     };
   }
 
-  #held(claimed: ClaimedRow, states: readonly string[]): FakeRow | undefined {
+  #held(claimed: ClaimedRowLike, states: readonly string[]): FakeRow | undefined {
     return this.rows.find(
       (row) => row.requestId === claimed.requestId && row.token === claimed.leaseToken && states.includes(row.status),
     );
   }
 
-  #read(claimed: ClaimedRow): ReadOutcome {
+  #read(claimed: ClaimedRowLike): ReadOutcome {
     const row = this.#held(claimed, ['claimed']);
     if (row === undefined) return { outcome: 'lease-lost' };
     return { outcome: 'read', row: row.row, details: this.details, consistency: 'snapshot' };
   }
 
-  #fenced(claimed: ClaimedRow, states: readonly string[], change: (row: FakeRow) => unknown): Promise<boolean> {
+  #fenced(claimed: ClaimedRowLike, states: readonly string[], change: (row: FakeRow) => unknown): Promise<boolean> {
     const row = this.#held(claimed, states);
     if (row !== undefined) change(row);
     return Promise.resolve(row !== undefined);
   }
 }
 
-export class FakeRequestStore implements RequestStore {
+export class FakeRequestStore {
   readonly blobs = new Map<string, Uint8Array>();
 
   putIfAbsent(eventId: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
@@ -183,7 +243,7 @@ export class FakeRequestStore implements RequestStore {
   }
 }
 
-export class FakePublisher implements EventPublisherPort {
+export class FakePublisher {
   readonly events: { readonly event: RunEvent; readonly partitionKey: string }[] = [];
 
   publish(events: readonly RunEvent[], partitionKey: string): Promise<void> {

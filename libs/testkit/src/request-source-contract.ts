@@ -1,9 +1,8 @@
-import type { RequestSource } from '@xva/flow-detect';
-import { requestFieldsOf, type RequestFields, type TableRow } from './detect-fakes.ts';
+import { requestFieldsOf, type RequestFields, type RequestSourceLike, type TableRow } from './detect-fakes.ts';
 
 /** One table under test. Leases are a minute and attempts three; details are `someDetails`. */
 export interface RequestSourceHarness {
-  source(): RequestSource;
+  source(): RequestSourceLike;
   insert(fields?: RequestFields): Promise<string>;
   row(requestId: string): Promise<TableRow | undefined>;
   expireLeases(): Promise<void>;
@@ -16,8 +15,8 @@ export interface RequestSourceHarness {
 export function requestSourceContract(name: string, open: () => Promise<RequestSourceHarness>): void {
   describe(`RequestSource: ${name}`, () => {
     let table: RequestSourceHarness;
-    let source: RequestSource;
-    const claimOne = async (): Promise<Awaited<ReturnType<RequestSource['claim']>>['claimed'][number]> => {
+    let source: RequestSourceLike;
+    const claimOne = async (): Promise<Awaited<ReturnType<RequestSourceLike['claim']>>['claimed'][number]> => {
       const { claimed } = await source.claim(1);
       if (claimed[0] === undefined) throw new Error('nothing was due');
       return claimed[0];

@@ -28,11 +28,10 @@ interface Started {
 
 async function launch(args: readonly string[]): Promise<Started> {
   const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
-  const env = { ...process.env };
-  delete env['NODE_OPTIONS'];
   const child = spawn(process.execPath, [...flags, main, '--exit-with-parent', ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env,
+    // Jest's own flags are not for it.
+    env: { NODE_OPTIONS: '' },
   });
   child.stdin.on('error', () => undefined);
   const said: string[] = [];

@@ -180,7 +180,7 @@ describe('a poll', () => {
 
   it('repeats the completion when its answer was lost', async () => {
     const { table, deps, publisher, poll } = bench();
-    const { complete } = deps.source;
+    const complete = deps.source.complete.bind(deps.source);
     jest.spyOn(deps.source, 'complete').mockImplementationOnce(async (...args) => {
       await complete(...args);
       throw new Passing('socket hang up');
@@ -204,10 +204,10 @@ describe('a poll', () => {
   it('stopping, gives back what it has not begun, without counting the attempt', async () => {
     const { table, publisher, poll, stopTaking } = bench();
     for (let revision = 1; revision <= 3; revision += 1) table.insert({ revision });
-    const { publish } = publisher;
+    const publish = publisher.publish.bind(publisher);
     jest.spyOn(publisher, 'publish').mockImplementation((...args) => {
       stopTaking.abort();
-      return publish.apply(publisher, args);
+      return publish(...args);
     });
     const { rows } = await poll(10, 1);
     expect(rows.map((row) => row.outcome)).toEqual(['published', 'released', 'released']);

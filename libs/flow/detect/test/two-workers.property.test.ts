@@ -106,7 +106,7 @@ async function settle(scheduler: fc.Scheduler, work: Promise<unknown>): Promise<
   let over = false;
   void work.then(() => (over = true));
   while (!over) {
-    if (scheduler.count() > 0) await scheduler.waitOne();
+    if (scheduler.count() > 0) await scheduler.waitNext(1);
     else await nextTurn();
   }
 }

@@ -178,11 +178,11 @@ const laterModes = ['rowversion', 'changeTracking', 'query'];
 export const pollingDefinitionSchema = z.strictObject({
   /** Part of every event's id: with another name the same row is another event. */
   name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'must be 1 to 40 of a-z 0-9 -'),
-  mode: z.custom<'outbox'>().superRefine((mode, context) => {
-    if (mode === 'outbox') return;
-    const later = typeof mode === 'string' && laterModes.includes(mode);
-    const message = later ? `"${mode as string}" is not in this version; outbox is` : 'must be outbox';
-    context.addIssue({ code: 'custom', message });
+  mode: z.literal('outbox', {
+    error: ({ input }) =>
+      typeof input === 'string' && laterModes.includes(input)
+        ? `"${input}" is not in this version; outbox is`
+        : 'must be outbox',
   }),
   enabled: z.boolean().default(true),
   schedule: schedule.prefault({ cron: '* * * * *' }),

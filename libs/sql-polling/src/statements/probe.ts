@@ -26,8 +26,8 @@ export function readProbes(definition: PollingDefinition): readonly { table: str
 
 /** Changes no row, but needs the right to write each of the claim's columns. */
 export function writeProbe(definition: PollingDefinition): Statement {
-  const { id: _id, createdAt: _createdAt, ...written } = definition.columns;
-  const assignments = Object.values(written).map((column) => `${quoteIdentifier(column)} = ${quoteIdentifier(column)}`);
+  const written = Object.entries(definition.columns).filter(([name]) => name !== 'id' && name !== 'createdAt');
+  const assignments = written.map(([, column]) => `${quoteIdentifier(column)} = ${quoteIdentifier(column)}`);
   return {
     name: 'probe-write',
     sql: `UPDATE ${quoteTable(definition.table)} SET ${assignments.join(', ')} WHERE 1 = 0`,
