@@ -74,7 +74,7 @@ export async function handleRow(
   const scoped = { ...deps, logger: deps.logger.child({ definition: deps.definition, requestId: claimed.requestId }) };
   let outcome: RowOutcome;
   try {
-    outcome = await whileRenewing(scoped, claimed, (lost) => turn(() => steps(scoped, claimed, lost)));
+    outcome = await whileRenewing(scoped, claimed, (isLost) => turn(() => steps(scoped, claimed, isLost)));
   } catch (error) {
     outcome = await giveBack(scoped, claimed, error);
   }
@@ -82,8 +82,8 @@ export async function handleRow(
   return outcome;
 }
 
-async function steps(deps: DetectDeps, claimed: ClaimedRow, lost: AbortSignal): Promise<RowOutcome> {
-  if (lost.aborted) return { outcome: 'lease-lost' };
+async function steps(deps: DetectDeps, claimed: ClaimedRow, isLost: () => boolean): Promise<RowOutcome> {
+  if (isLost()) return { outcome: 'lease-lost' };
   deps.crashPoint('claimed');
   const reading = readRequest(claimed.row);
   if (reading.outcome === 'invalid') return putAside(deps, claimed, reading.reason);
@@ -98,7 +98,7 @@ async function steps(deps: DetectDeps, claimed: ClaimedRow, lost: AbortSignal): 
   if (ready.outcome === 'refused') return putAside(deps, claimed, ready.reason);
   if (ready.outcome !== 'frozen') return ready;
   deps.crashPoint('frozen');
-  if (lost.aborted) return { outcome: 'lease-lost' };
+  if (isLost()) return { outcome: 'lease-lost' };
   const { frozen, how } = ready;
   await deps.publisher.publish(
     [buildRunEvent(deps.definition, frozen, traceparent, deps.clock.now())],

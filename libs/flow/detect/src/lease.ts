@@ -2,29 +2,30 @@ import { describeError, type Clock, type Logger } from '@xva/runtime';
 import type { ClaimedRow, RequestSource } from './ports.ts';
 
 /**
- * Runs `work` while renewing the lease every third of its life. `lost` aborts when another worker has the row; a renewal
+ * Runs `work` while renewing the lease every third of its life. `isLost` says that another worker has the row; a renewal
  * that fails is tried again at the next turn, since two thirds of the lease are still left then.
  */
 export async function whileRenewing<T>(
   deps: { readonly source: RequestSource; readonly clock: Clock; readonly logger: Logger; readonly leaseMs: number },
   claimed: ClaimedRow,
-  work: (lost: AbortSignal) => Promise<T>,
+  work: (isLost: () => boolean) => Promise<T>,
 ): Promise<T> {
   const done = new AbortController();
-  const lost = new AbortController();
+  let lost = false;
+  const isOver = (): boolean => lost || done.signal.aborted;
   const renewing = (async () => {
-    while (!done.signal.aborted && !lost.signal.aborted) {
+    while (!isOver()) {
       await deps.clock.sleep(deps.leaseMs / 3, done.signal);
-      if (done.signal.aborted) return;
+      if (isOver()) return;
       try {
-        if (!(await deps.source.renew(claimed))) lost.abort();
+        lost = !(await deps.source.renew(claimed));
       } catch (error) {
         deps.logger.warn({ requestId: claimed.requestId, error: describeError(error) }, 'the lease was not renewed');
       }
     }
   })();
   try {
-    return await work(lost.signal);
+    return await work(() => lost);
   } finally {
     done.abort();
     await renewing;
