@@ -9,6 +9,7 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   readonly pollMs: number;
   readonly timeoutMs: number;
+  readonly onProgress?: (progress: RunProgress) => void;
 }
 
 /** What a task's line says; the same text twice is printed once. */
@@ -38,7 +39,11 @@ export async function followRun(options: FollowOptions): Promise<RunView> {
     if (run !== undefined) {
       say(`run ${run.state}${run.attempt > 1 ? ` (attempt ${run.attempt})` : ''}`);
       for (const reason of run.reasons) say(`${reason.code} ${reason.subject}: ${reason.message}`);
-      if (run.state === 'running') for (const task of (await api.progress(runId))?.tasks ?? []) say(taskLine(task));
+      if (run.state === 'running') {
+        const progress = await api.progress(runId);
+        if (progress !== undefined) options.onProgress?.(progress);
+        for (const task of progress?.tasks ?? []) say(taskLine(task));
+      }
       if (finalStates.has(run.state)) return run;
     }
     if (Date.now() - started > options.timeoutMs) {

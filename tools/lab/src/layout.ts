@@ -30,7 +30,6 @@ const layoutSchema = z.strictObject({
     workKey: z.string(),
     ledgerKey: z.string(),
     batchKey: z.string(),
-    hubKey: z.string(),
     sqlPassword: z.string(),
     inputApiKey: z.string(),
     submitterKey: z.string(),
@@ -59,7 +58,6 @@ export async function openLayout(folder: string): Promise<LabLayout> {
       workKey: storageKey(),
       ledgerKey: storageKey(),
       batchKey: storageKey(),
-      hubKey: randomBytes(32).toString('base64'),
       sqlPassword: `Lab-${randomUUID()}`,
       inputApiKey: secret(),
       submitterKey: secret(),
@@ -92,5 +90,5 @@ export function storageConnectionString(layout: LabLayout, account: 'work' | 'le
 }
 
 export function hubConnectionString(layout: LabLayout): string {
-  return `Endpoint=sb://127.0.0.1:${layout.ports.hubs};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=${layout.secrets.hubKey};UseDevelopmentEmulator=true;`;
+  return `Endpoint=sb://127.0.0.1:${layout.ports.hubs};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`;
 }

@@ -1,0 +1,120 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import type { ChildEvent } from './children.ts';
+import { appNames, type AppName } from './components.ts';
+import { runDemo } from './demo.ts';
+import { repositoryRoot } from './layout.ts';
+import { formatDuration } from './report.ts';
+import { Session, type SessionOptions } from './session.ts';
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+const notify = ({ name, event, detail }: ChildEvent): void => {
+  if (event === 'died' || event === 'restarted') print(`  ! ${name} ${event} (${detail})`);
+};
+
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(130);
+    print('\nstopping (again to force) …');
+    stop.abort(new Error('interrupted'));
+  });
+}
+
+interface CommonOptions {
+  readonly folder: string;
+  readonly slots?: string;
+}
+
+function sessionOptions(options: CommonOptions, more: Partial<SessionOptions>): SessionOptions {
+  const slots = options.slots === undefined ? undefined : Number(options.slots);
+  return { folder: options.folder, fresh: true, print, slots, ...more };
+}
+
+function printAddresses(session: Session): void {
+  const { ports, folder } = session.layout;
+  print(`\ncontroller API  http://127.0.0.1:${ports.controller} (key in ${join(folder, 'layout.json')}, operatorKey)`);
+  print(`input API       http://127.0.0.1:${ports.inputApi}`);
+  print(`Batch emulator  http://127.0.0.1:${ports.batch} (control ${ports.batchControl})`);
+  print(`Event Hubs      sb://127.0.0.1:${ports.hubs} (control ${ports.hubsControl})`);
+  print(`SQL simulator   127.0.0.1:${ports.sql} (control ${ports.sqlControl})`);
+  print(`Azurite         http://127.0.0.1:${ports.azuriteBlob} (blob), ${ports.azuriteTable} (table)`);
+  print(`settings        ${join(folder, 'config')}; logs ${join(folder, 'logs')}`);
+}
+
+const untilStopped = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (stop.signal.aborted) resolve();
+    stop.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+async function demo(
+  options: CommonOptions & { keep: boolean; book: 'demo' | 'small'; timeout: string },
+): Promise<void> {
+  const started = Date.now();
+  const session = await Session.open(sessionOptions(options, {}), notify);
+  try {
+    await session.start();
+    print(`everything is up after ${formatDuration(Date.now() - started)}`);
+    const checks = await runDemo(session, {
+      book: options.book,
+      print,
+      signal: stop.signal,
+      timeoutMs: Number(options.timeout) * 1000,
+    });
+    const failed = checks.filter((check) => !check.ok);
+    print(
+      `\n${checks.length - failed.length} of ${checks.length} checks held, after ${formatDuration(Date.now() - started)}`,
+    );
+    for (const check of failed) print(`FAIL ${check.name}: ${check.detail}`);
+    process.exitCode = failed.length === 0 ? 0 : 1;
+    if (options.keep) {
+      printAddresses(session);
+      print('\nrunning until Ctrl-C');
+      await untilStopped();
+    }
+  } finally {
+    await session.stop();
+  }
+}
+
+async function up(options: CommonOptions & { without?: string[]; book: string }): Promise<void> {
+  const without = (options.without ?? []).filter((name): name is AppName => appNames.some((known) => known === name));
+  const session = await Session.open(sessionOptions(options, { fresh: false, without }), notify);
+  try {
+    await session.start();
+    await session.loadSample(options.book);
+    printAddresses(session);
+    print('\nrunning until Ctrl-C');
+    await untilStopped();
+  } finally {
+    await session.stop();
+  }
+}
+
+const defaultFolder = join(repositoryRoot, '.lab');
+const program = new Command('lab').description('The whole pipeline on this machine.');
+const common = (command: Command): Command =>
+  command
+    .option('--folder <dir>', 'state, settings and logs', defaultFolder)
+    .option('--slots <n>', 'tasks side by side (default: cores)');
+common(program.command('demo'))
+  .description('from a row to published numbers, checked; exit code 0 only if every check held')
+  .option('--keep', 'leave it running', false)
+  .option('--book <book>', 'demo or small', 'demo')
+  .option('--timeout <seconds>', 'longest time for one run', '900')
+  .action(demo);
+common(program.command('up'))
+  .description('start everything and stay; nothing is asked for')
+  .option('--without <component...>', 'leave a component out, to run it with nx serve')
+  .option('--book <book>', 'sample book to load', 'demo')
+  .action(up);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = stop.signal.aborted ? 130 : 1;
+}
