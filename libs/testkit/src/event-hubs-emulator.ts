@@ -37,11 +37,8 @@ interface Started {
 
 async function launch(args: readonly string[]): Promise<Started> {
   const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
-  const env = { ...process.env };
-  delete env['NODE_OPTIONS'];
   const child = spawn(process.execPath, [...flags, main, 'run', '--exit-with-parent', ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env,
   });
   child.stdin.on('error', () => undefined);
   const said: string[] = [];
@@ -94,8 +91,8 @@ export async function startEventHubsEmulatorProcess(hubs: readonly EmulatedHub[]
     get pid() {
       return running.pid;
     },
-    arm: async (rule) => void (await send('POST', 'faults', rule)),
-    clearFaults: async () => void (await send('DELETE', 'faults')),
+    arm: (rule) => send('POST', 'faults', rule).then(() => undefined),
+    clearFaults: () => send('DELETE', 'faults').then(() => undefined),
     transcript: async () => (await send('GET', 'transcript')) as readonly Readonly<Record<string, unknown>>[],
     kill: () => running.kill(),
     restart: async () => {

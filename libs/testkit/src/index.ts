@@ -4,3 +4,4 @@ export * from './detect-fakes.ts';
 export * from './request-source-contract.ts';
 export * from './sql-simulator.ts';
 export * from './event-hubs-emulator.ts';
+export * from './long-timers.ts';

@@ -63,6 +63,17 @@ export class ForwardOnlyCheckpointStore implements CheckpointStore {
     return this.#store.claimOwnership(ownership, options);
   }
 
+  /**
+   * Gives up one partition, so that the next balancing loop opens it again: a partition whose reader ended by an error
+   * is otherwise nobody's until its ownership expires, because its owner counts it as read.
+   */
+  async abandon(context: Omit<PartitionOwnership, 'etag' | 'lastModifiedTimeInMs'>): Promise<void> {
+    const { fullyQualifiedNamespace, eventHubName, consumerGroup, partitionId, ownerId } = context;
+    const all = await this.#store.listOwnership(fullyQualifiedNamespace, eventHubName, consumerGroup);
+    const own = all.filter((ownership) => ownership.partitionId === partitionId && ownership.ownerId === ownerId);
+    await this.#store.claimOwnership(own.map((ownership) => ({ ...ownership, ownerId: '' })));
+  }
+
   /** Empty also while the container is missing. */
   async listCheckpoints(
     namespace: string,

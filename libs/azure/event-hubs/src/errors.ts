@@ -51,6 +51,7 @@ const kinds: Readonly<Record<string, HubErrorClass>> = {
   ReceiverDisconnectedError: 'stolen',
 };
 
+const refusals = new Set([400, 401, 403, 404, 405]);
 const systemCodes = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -83,8 +84,8 @@ function kindOf(code: string, error: Error): HubErrorClass {
   const known = kinds[code] ?? kinds[error.name];
   if (known !== undefined) return known;
   if (systemCodes.has(code)) return 'transient';
-  // The checkpoint store speaks HTTP: a denied or missing container is the operator's, the rest passes.
+  // The checkpoint store speaks HTTP: what Storage refuses needs a person, the rest passes.
   const status = (error as { statusCode?: unknown }).statusCode;
-  if (typeof status === 'number') return status === 401 || status === 403 || status === 404 ? 'operator' : 'transient';
+  if (typeof status === 'number') return refusals.has(status) ? 'operator' : 'transient';
   return 'unknown';
 }

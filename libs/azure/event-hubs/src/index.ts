@@ -1,9 +1,9 @@
 export { type CheckpointOptions } from './checkpoint-store.ts';
 export { type HubConnectionOptions } from './connection.ts';
 export { HubError, translateHubError, type HubErrorClass } from './errors.ts';
+export { EventConsumer, type EventConsumerOptions } from './event-consumer.ts';
+export { EventPublisher, PublishError, type EventPublisherOptions, type OutgoingEvent } from './event-publisher.ts';
 export {
-  EventConsumer,
-  type EventConsumerOptions,
   type HubEvent,
   type HubPosition,
   type PartitionHandle,
@@ -11,5 +11,4 @@ export {
   type ReleaseReason,
   type Subscription,
   type SubscriptionHooks,
-} from './event-consumer.ts';
-export { EventPublisher, PublishError, type EventPublisherOptions, type OutgoingEvent } from './event-publisher.ts';
+} from './sessions.ts';

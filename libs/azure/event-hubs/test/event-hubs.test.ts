@@ -1,4 +1,10 @@
-import { startAzurite, startEventHubsEmulatorProcess, type Azurite, type EventHubsEmulatorProcess } from '@xva/testkit';
+import {
+  letLongTimersGo,
+  startAzurite,
+  startEventHubsEmulatorProcess,
+  type Azurite,
+  type EventHubsEmulatorProcess,
+} from '@xva/testkit';
 import { EventConsumer, EventPublisher, HubError, PublishError, type EventConsumerOptions } from '../src/index.ts';
 import { numbered, RecordingSession, until } from './helpers.ts';
 
@@ -6,6 +12,8 @@ let emulator: EventHubsEmulatorProcess;
 let azurite: Azurite;
 const openThings: { close(): Promise<void> }[] = [];
 let containers = 0;
+
+letLongTimersGo();
 
 beforeAll(async () => {
   [emulator, azurite] = await Promise.all([
@@ -191,6 +199,28 @@ describe('EventConsumer', () => {
     expect(log).toHaveLength(80);
     await subscription.close();
   }, 60_000);
+
+  it('opens a quiet partition anew from its checkpoint, losing and repeating nothing', async () => {
+    const log: RecordingSession['log'] = [];
+    const sessions: RecordingSession[] = [];
+    const sender = publisher('steal');
+    await sender.publish(numbered(0, 20));
+    const subscription = await consumer('steal', newContainer(), { maxIdleCredit: 0 }).subscribe({
+      open: (handle) => {
+        const session = new RecordingSession(handle, log);
+        sessions.push(session);
+        return session;
+      },
+      onError: () => undefined,
+    });
+    await until(() => log.length === 20, 'the first events');
+    await until(() => sessions.length > 4, 'a partition is opened again');
+    await sender.publish(numbered(20, 20));
+    await until(() => log.length >= 40, 'the next events');
+    expect(new Set(log.map(({ id }) => id)).size).toBe(40);
+    expect(log).toHaveLength(40);
+    await subscription.close();
+  }, 40_000);
 
   it('never moves a checkpoint back, whoever writes it', async () => {
     const container = newContainer();
