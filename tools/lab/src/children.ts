@@ -58,6 +58,20 @@ export function processStartTime(pid: number): string | undefined {
   }
 }
 
+/**
+ * Kills a child of a lab that another process runs; that lab starts it again.
+ *
+ * @throws Error when there is no such child, naming the ones there are.
+ */
+export function killChild(folder: string, name: string): number {
+  const state = JSON.parse(readFileSync(join(folder, 'children.json'), 'utf8')) as readonly Remembered[];
+  const child = state.find((one) => one.name === name && processStartTime(one.pid) === one.startTime);
+  if (child === undefined)
+    throw new Error(`no ${name} is running here; there are ${state.map((one) => one.name).join(', ')}`);
+  signalGroup(child.pid, 'SIGKILL');
+  return child.pid;
+}
+
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);

@@ -1,10 +1,13 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import type { ChildEvent } from './children.ts';
+import { connectLabSql, controllerOf, sampleRows, type LabAccess } from './access.ts';
+import { killChild, type ChildEvent } from './children.ts';
 import { appNames, type AppName } from './components.ts';
 import { runDemo } from './demo.ts';
-import { repositoryRoot } from './layout.ts';
-import { formatDuration } from './report.ts';
+import { formatHops } from './hops.ts';
+import { openLayout, repositoryRoot } from './layout.ts';
+import { formatDuration, formatXva } from './report.ts';
+import { requestRun } from './request.ts';
 import { Session, type SessionOptions } from './session.ts';
 
 const print = (line: string): void => {
@@ -94,6 +97,25 @@ async function up(options: CommonOptions & { without?: string[]; book: string })
   }
 }
 
+async function requestInLab(
+  options: CommonOptions & { book: string; revision: string; samples?: string; timeout: string },
+): Promise<void> {
+  const layout = await openLayout(options.folder);
+  const access: LabAccess = { layout, api: controllerOf(layout), connectSql: () => connectLabSql(layout) };
+  const [request] = (await sampleRows(options.book)).requests;
+  if (request === undefined) throw new Error(`the book ${options.book} has no request`);
+  const samples = options.samples === undefined ? request.samples : Number(options.samples);
+  const row = { ...request, revision: Number(options.revision), samples };
+  const followed = await requestRun(access, row, {
+    print,
+    signal: stop.signal,
+    timeoutMs: Number(options.timeout) * 1000,
+  });
+  if (followed.run.state !== 'done') throw new Error(`run ${followed.runId} ended ${followed.run.state}`);
+  const { summary } = await access.api.results(followed.runId);
+  print(`\n${formatXva(summary)}\n\n${formatHops(followed.hops)}`);
+}
+
 const defaultFolder = join(repositoryRoot, '.lab');
 const program = new Command('lab').description('The whole pipeline on this machine.');
 const common = (command: Command): Command =>
@@ -111,6 +133,24 @@ common(program.command('up'))
   .option('--without <component...>', 'leave a component out, to run it with nx serve')
   .option('--book <book>', 'sample book to load', 'demo')
   .action(up);
+
+program
+  .command('request')
+  .description('in a running lab: commit a request row and follow it to its numbers')
+  .option('--folder <dir>', 'folder of the running lab', defaultFolder)
+  .option('--book <book>', 'sample book that is loaded: demo or small', 'demo')
+  .option('--revision <n>', 'revision of the request', '1')
+  .option('--samples <n>', 'Monte Carlo samples (default: the book’s)')
+  .option('--timeout <seconds>', 'longest time for the run', '900')
+  .action(requestInLab);
+program
+  .command('kill')
+  .description('in a running lab: kill -9 a process of it; the lab starts it again')
+  .argument('<name>', 'such as xva-file-event-controller or azure-batch-emulator')
+  .option('--folder <dir>', 'folder of the running lab', defaultFolder)
+  .action((name: string, options: CommonOptions) => {
+    print(`killed ${name} (pid ${killChild(options.folder, name)})`);
+  });
 
 try {
   await program.parseAsync();

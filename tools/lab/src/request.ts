@@ -2,7 +2,7 @@ import { deriveRunId, type RunProgress, type RunView } from '@xva/contracts';
 import { followRun } from './follow.ts';
 import { hopsOf, type Hop, type RowTimes } from './hops.ts';
 import { insertRequest, requestState, type LabSql, type RequestRow } from './load-book.ts';
-import type { Session } from './session.ts';
+import type { LabAccess } from './access.ts';
 
 /** A request that the integrator refused; the row says why. */
 export class RequestRefusedError extends Error {
@@ -40,7 +40,7 @@ async function waitPublished(
 
 /** Commits a request row and follows it to the end of its run. */
 export async function requestRun(
-  session: Session,
+  session: LabAccess,
   request: RequestRow,
   options: { readonly print: (line: string) => void; readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<FollowedRun> {
@@ -71,7 +71,7 @@ export async function requestRun(
 }
 
 /** Delivers a request again, as a restored or repeated publisher would: the row is new once more, under the same key. */
-export async function deliverAgain(session: Session, requestId: string): Promise<void> {
+export async function deliverAgain(session: LabAccess, requestId: string): Promise<void> {
   const sql = await session.connectSql();
   try {
     await sql.query(

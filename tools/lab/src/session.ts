@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { BlobAccount } from '@xva/azure-storage';
 import { ledgerContainers, workContainers } from '@xva/contracts';
-import { ControllerClient } from './api.ts';
+import { connectLabSql, controllerOf, sampleRows } from './access.ts';
+import type { ControllerClient } from './api.ts';
 import { Children, processStartTime, type ChildEvent } from './children.ts';
 import {
   appArgs,
@@ -16,7 +17,7 @@ import {
   type LabOptions,
 } from './components.ts';
 import { openLayout, repositoryRoot, storageConnectionString, type LabLayout } from './layout.ts';
-import { LabSql, loadBook, type BookRows } from './load-book.ts';
+import { loadBook, type BookRows, type LabSql } from './load-book.ts';
 
 const execute = promisify(execFile);
 
@@ -75,7 +76,7 @@ export class Session {
     this.layout = layout;
     this.#options = options;
     this.children = new Children(layout.folder, notify);
-    this.api = new ControllerClient(`http://127.0.0.1:${layout.ports.controller}`, layout.secrets.operatorKey);
+    this.api = controllerOf(layout);
     this.work = new BlobAccount({ connectionString: storageConnectionString(layout, 'work') });
     this.ledger = new BlobAccount({ connectionString: storageConnectionString(layout, 'ledger') });
     const file = (name: string, text: string): string => {
@@ -123,21 +124,12 @@ export class Session {
   }
 
   async connectSql(): Promise<LabSql> {
-    return LabSql.connect({
-      host: '127.0.0.1',
-      port: this.layout.ports.sql,
-      database: 'xva',
-      user: 'xva_lab',
-      password: this.layout.secrets.sqlPassword,
-    });
+    return connectLabSql(this.layout);
   }
 
   /** The sample book's rows, put into the SQL side; its request is not asked for yet. */
   async loadSample(book: string): Promise<BookRows> {
-    const { stdout } = await execute('xva-engine', ['sample', '--book', book, '--format', 'rows-json'], {
-      maxBuffer: 256 * 1024 * 1024,
-    });
-    const rows = JSON.parse(stdout) as BookRows;
+    const rows = await sampleRows(book);
     const sql = await this.connectSql();
     try {
       await loadBook(sql, rows);
