@@ -4,7 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
+
+from xva_engine import __version__
 
 _VERBS = {
     "generate": ("xva_engine.generate.command", "turn a frozen request into an input package"),
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb and returns its exit code; 2 for a usage error."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="xva-engine", description="Input packages, task runner and merge around ORE.")
-    parser.add_argument("--version", action="version", version=f"xva-engine {version('xva-engine')}")
+    parser.add_argument("--version", action="version", version=f"xva-engine {__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     asked = next((word for word in arguments if not word.startswith("-")), None)
     module = None

@@ -4,6 +4,7 @@ import datetime
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from xva_engine import __version__
 from xva_engine.contracts import (
     ContractWarning,
     FrozenRequest,
@@ -142,7 +143,7 @@ def _manifest(
         grid_dates=len(found.grid.tenors),
         strict=settings.strict,
         priority=settings.priority,
-        generator=NameVersion(name="xva-engine", version=version("xva-engine")),
+        generator=NameVersion(name="xva-engine", version=__version__),
         engine=NameVersion(name="open-source-risk-engine", version=version("open-source-risk-engine")),
         parts=parts,
         shared_input_hash=shared_input_hash_of(parts),

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import BinaryIO
 
 from fastapi import FastAPI, Request, Response
@@ -16,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from xva_engine import __version__
 from xva_engine.contracts import sha256_hex
 from xva_engine.input_api import documentation
 from xva_engine.input_api.metrics import Metrics
@@ -141,7 +141,7 @@ def create_app(settings: ApiSettings, logger: logging.Logger) -> FastAPI:
 
     app = FastAPI(
         title="XVA input API",
-        version=version("xva-engine"),
+        version=__version__,
         description=documentation.DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,

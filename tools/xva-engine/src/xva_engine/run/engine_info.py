@@ -5,6 +5,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from xva_engine import __version__
 from xva_engine.contracts import EngineInfo
 
 IMAGE_DIGEST_VARIABLE = "XVA_IMAGE_DIGEST"
@@ -27,7 +28,7 @@ def engine_info(engine_version: str | None = None) -> EngineInfo:
     return EngineInfo(
         name="open-source-risk-engine",
         version=engine_version or version("open-source-risk-engine"),
-        runner=f"xva-engine {version('xva-engine')}",
+        runner=f"xva-engine {__version__}",
         python=platform.python_version(),
         platform=f"{system.sysname} {system.machine} {libc}",
         cpu_model=cpu_model(),
