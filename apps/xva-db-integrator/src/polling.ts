@@ -48,8 +48,8 @@ export async function runWindow(
 const longestSleepMs = 60_000;
 
 /**
- * One definition's schedule until the stop. The start counts as a tick unless missed ticks are to be dropped: whatever
- * came while nobody ran is found at once.
+ * One definition's schedule until the stop. Unless missed ticks are to be dropped it starts with the latest tick, as if it
+ * had run since then: what came while nobody ran is found at once, and the next tick finds this window over.
  */
 export async function runSchedule(deps: PollingDeps): Promise<void> {
   const { definition, clock, stopTaking, metrics } = deps;
@@ -61,7 +61,7 @@ export async function runSchedule(deps: PollingDeps): Promise<void> {
     return due;
   };
   const now = clock.now();
-  let due = counted({ run: schedule.misfire === 'none' ? [] : [now], dropped: 0, upTo: now });
+  let due = counted({ run: schedule.misfire === 'none' ? [] : [ticks.latest(now) ?? now], dropped: 0, upTo: now });
   while (!stopTaking.aborted) {
     if (due.run.length > 0) {
       for (const tick of due.run) await runWindow(deps, window, tick.getTime());

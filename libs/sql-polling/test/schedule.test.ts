@@ -38,6 +38,18 @@ describe('ticks', () => {
     expect(localTimes('0 18 * * *', 'America/Sao_Paulo', '2026-01-10T00:00:00Z', 1)).toEqual(['2026-01-10T21:00Z']);
   });
 
+  it('look back to the latest one, the present second included', () => {
+    const hourly = cronTicks({ cron: '0 * * * *', timezone: 'UTC' });
+    for (const [from, latest] of [
+      ['18:59:59.999', '18:00:00'],
+      ['18:00:00', '18:00:00'],
+      ['18:00:00.400', '18:00:00'],
+      ['17:59:59.999', '17:00:00'],
+    ] as const) {
+      expect(hourly.latest(at(from))).toEqual(at(latest));
+    }
+  });
+
   it('run a daily job once on the night with two 01:30, and once on the one with no 02:30', () => {
     const nights = localTimes('30 1 * * *', 'America/New_York', '2026-10-31T12:00:00Z', 2);
     expect(nights).toEqual(['2026-11-01T05:30Z', '2026-11-02T06:30Z']);
@@ -80,7 +92,10 @@ describe('missed ticks', () => {
   });
 
   it('however often one looks, every tick is run or dropped once', () => {
-    const ticks: Ticks = { next: (from) => new Date((Math.floor(from.getTime() / 1000) + 1) * 1000) };
+    const ticks: Ticks = {
+      next: (from) => new Date((Math.floor(from.getTime() / 1000) + 1) * 1000),
+      latest: (from) => from,
+    };
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -5_000, max: 9_000 }), { minLength: 1, maxLength: 30 }), (steps) => {
         let now = 100_000;

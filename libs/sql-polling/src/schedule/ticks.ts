@@ -5,11 +5,17 @@ import type { PollingDefinition } from '../definition/schema.ts';
 export interface Ticks {
   /** The first tick after `from`; null when none ever comes. */
   next(from: Date): Date | null;
+  /** The last tick up to and including `from`; null when there was none. */
+  latest(from: Date): Date | null;
 }
 
 export function cronTicks(schedule: Pick<PollingDefinition['schedule'], 'cron' | 'timezone'>): Ticks {
   const job = new Cron(schedule.cron, { timezone: schedule.timezone, paused: true, mode: '5-or-6-parts' });
-  return { next: (from) => job.nextRun(from) };
+  return {
+    next: (from) => job.nextRun(from),
+    // The library looks strictly before its argument, which is at whole seconds.
+    latest: (from) => job.previousRuns(1, new Date(Math.floor(from.getTime() / 1000) * 1000 + 1000))[0] ?? null,
+  };
 }
 
 /** A tick that was due this long ago is still on time. */
