@@ -9,13 +9,17 @@ import { newRecord } from './record.ts';
 export type AcceptOutcome =
   | { readonly outcome: 'created' | 'exists'; readonly run: StoredRun }
   /** The event has a run with another package or request: a person must look. */
-  | { readonly outcome: 'conflict'; readonly run: StoredRun; readonly message: string };
+  | { readonly outcome: 'conflict'; readonly run: StoredRun; readonly message: string }
+  /** So many runs wait already that a new one is not taken now. */
+  | { readonly outcome: 'busy' };
 
 export interface AcceptDeps {
   readonly runs: RunStore;
   readonly manifests: ManifestSource;
   readonly limits: PlanLimits;
   readonly clock: Clock;
+  /** Asked for a new run only: one that is known is always told. */
+  readonly isBusy: () => boolean;
 }
 
 export interface Submission {
@@ -35,6 +39,7 @@ export async function acceptRun(submission: Submission, deps: AcceptDeps): Promi
   const runId = deriveRunId(request.eventId, request.requestKey);
   const known = await deps.runs.get(runId);
   if (known !== undefined) return compare(known, request);
+  if (deps.isBusy()) return { outcome: 'busy' };
   const manifest = await deps.manifests.get(request.packageId);
   if (manifest === undefined) {
     throw new RequestRefusedError(

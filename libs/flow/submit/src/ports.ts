@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { RetentionLabels, RunRecord } from '@xva/contracts';
+import type { RunRecord } from '@xva/contracts';
 
 export interface StoredRun {
   readonly record: RunRecord;
@@ -134,7 +134,7 @@ export interface WorkStorage {
   /** Shared parts and manifests by content hash. */
   readonly objects: Pick<Blobs, 'url' | 'get'>;
   /** Creates the run's container with its labels unless it is there. */
-  ensureRunContainer(container: string, labels: RetentionLabels): Promise<unknown>;
+  ensureRunContainer(container: string, labels: Readonly<Record<string, string>>): Promise<unknown>;
   runContainer(container: string): Blobs;
 }
 

@@ -1,0 +1,24 @@
+import type { CliDefinition } from '@xva/runtime';
+import { compose } from './compose.ts';
+import { configSchema } from './config.ts';
+import { clientVerb } from './verbs/client.ts';
+import { keysVerb } from './verbs/keys.ts';
+import { onceVerb, openApiVerb, runVerb, version } from './verbs/serve.ts';
+
+export const definition: CliDefinition<typeof configSchema> = {
+  name: 'xva-batch-controller-api',
+  version,
+  description: 'Façade over Azure Batch: submits, follows and publishes XVA runs.',
+  configSchema,
+  verbs: [runVerb, onceVerb, openApiVerb, clientVerb, keysVerb],
+  checks: (config, logger) => {
+    const { checks, close } = compose(config, logger);
+    return Promise.resolve({
+      checks,
+      close: () => {
+        close();
+        return Promise.resolve();
+      },
+    });
+  },
+};

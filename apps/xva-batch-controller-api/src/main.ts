@@ -1,0 +1,4 @@
+import { processHost, runCli } from '@xva/runtime';
+import { definition } from './definition.ts';
+
+await runCli(definition, processHost(process));
