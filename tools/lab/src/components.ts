@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { sha256Hex } from '@xva/contracts';
 import type { ChildSpec } from './children.ts';
 import {
   batchAccountName,
@@ -43,6 +44,8 @@ function writeJson(folder: string, name: string, value: unknown): string {
 export interface LabOptions {
   /** Tasks that run side by side; default: the machine's cores. */
   readonly slots?: number | undefined;
+  /** How long a shard is meant to take on one core. */
+  readonly targetShardSeconds?: number | undefined;
 }
 
 /** The outside world and the input API, in the order of their start. */
@@ -164,6 +167,7 @@ export function outsideSpecs(layout: LabLayout, options: LabOptions): readonly C
 /** Settings of every component, as files that `nx serve` reads too. */
 export function writeAppConfigs(
   layout: LabLayout,
+  options: LabOptions,
   files: { readonly definitions: string; readonly policy: string },
 ): Readonly<Record<AppName, string>> {
   const { folder, ports, secrets } = layout;
@@ -182,7 +186,19 @@ export function writeAppConfigs(
       ledgerConnectionString,
       poolId,
       engineImage,
-      taskIdentityId,
+      taskIdentityResourceId: taskIdentityId,
+      // The lab's book takes a minute or two, not hours: shards and looks are scaled down alike.
+      targetShardSeconds: options.targetShardSeconds ?? 15,
+      pollMs: 50,
+      pollMaxMs: 250,
+      discoverMs: 1_000,
+      deepMs: 2_000,
+      quotaRetryMs: 1_000,
+      taskRetryDelayMs: 250,
+      apiKeys: [
+        { name: 'file-event-controller', sha256: sha256Hex(secrets.submitterKey), role: 'submitter' },
+        { name: 'lab', sha256: sha256Hex(secrets.operatorKey), role: 'operator' },
+      ],
     },
     'xva-file-event-controller': {
       hubConnectionString: hubConnectionString(layout),

@@ -84,7 +84,7 @@ export class Session {
       writeFileSync(path, text);
       return path;
     };
-    this.configs = writeAppConfigs(layout, {
+    this.configs = writeAppConfigs(layout, options, {
       definitions: file('polling.yaml', definitions),
       policy: file('policy.json', JSON.stringify(labPolicy, null, 2)),
     });
