@@ -1,0 +1,300 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { EventHubConsumerClient } from '@azure/event-hubs';
+import { BlobAccount } from '@xva/azure-storage';
+import { frozenRequestSchema, runEventSchema, sha256Hex, type RunEvent } from '@xva/contracts';
+import { crashPoints } from '@xva/flow-detect';
+import {
+  sqlSimulatorLogin,
+  startAzurite,
+  startEventHubsEmulatorProcess,
+  startSqlSimulatorProcess,
+  type Azurite,
+  type EventHubsEmulatorProcess,
+  type SqlSimulatorProcess,
+} from '@xva/testkit';
+import { Connection, Request } from 'tedious';
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const schema = fileURLToPath(new URL('../../../tools/lab/sql/01-schema.sql', import.meta.url));
+const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+let azurite: Azurite;
+let hub: EventHubsEmulatorProcess;
+let simulator: SqlSimulatorProcess;
+let sql: Connection;
+let consumer: EventHubConsumerClient;
+let folder: string;
+const received: RunEvent[] = [];
+const children = new Set<ChildProcess>();
+
+function query(text: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  return new Promise((resolve, reject) => {
+    const rows: Record<string, unknown>[] = [];
+    const request = new Request(text, (error) => (error ? reject(error) : resolve(rows)));
+    request.on('row', (cells: { value: unknown; metadata: { colName: string } }[]) => {
+      rows.push(Object.fromEntries(cells.map(({ value, metadata }) => [metadata.colName, value])));
+    });
+    sql.execSqlBatch(request);
+  });
+}
+
+async function insertRow(revision: number, change: Readonly<Record<string, string>> = {}): Promise<string> {
+  const values = {
+    Book: `N'RATES'`,
+    AsOf: `'2026-09-30'`,
+    Cut: `N'EOD'`,
+    Scenario: `N'BASE'`,
+    Revision: String(revision),
+    BaseCurrency: `N'EUR'`,
+    Samples: '50',
+    Seed: '42',
+    Quantile: '0.95',
+    DvaName: `N'LAB_BANK'`,
+    Traceparent: `N'${trace}'`,
+    ...change,
+  };
+  const [row] = await query(
+    `INSERT INTO xva.RunRequest (${Object.keys(values).join(', ')}) OUTPUT inserted.RequestId VALUES (${Object.values(values).join(', ')})`,
+  );
+  return String(row?.['RequestId']);
+}
+
+function start(verb: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+  const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
+  const child = spawn(process.execPath, [...flags, main, '--json', ...verb], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {
+      NODE_OPTIONS: '',
+      XVA_EXIT_WITH_PARENT: 'true',
+      XVA_DEFINITIONS_FILE: join(folder, 'polling.yaml'),
+      XVA_SQL_SERVER: simulator.host,
+      XVA_SQL_PORT: String(simulator.port),
+      XVA_SQL_DATABASE: sqlSimulatorLogin.database,
+      XVA_SQL_USER: sqlSimulatorLogin.user,
+      XVA_SQL_PASSWORD: sqlSimulatorLogin.password,
+      XVA_SQL_ENCRYPT: 'false',
+      XVA_WORK_CONNECTION_STRING: azurite.connectionString,
+      XVA_HUB_CONNECTION_STRING: hub.connectionString,
+      XVA_HUB_NAME: 'runs',
+      XVA_OPS_PORT: '0',
+      XVA_SHUTDOWN_GRACE_TIME_MS: '5000',
+      ...env,
+    },
+  });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  child.stdin?.on('error', () => undefined);
+  return child;
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly out: string;
+  readonly log: string;
+}
+
+function ended(child: ChildProcess): Promise<Ended> {
+  const said = { out: '', log: '' };
+  child.stdout?.on('data', (chunk: Buffer) => (said.out += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (said.log += chunk.toString()));
+  return new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal, ...said })));
+}
+
+const once = (env?: Readonly<Record<string, string>>): Promise<Ended> => ended(start(['once'], env));
+
+async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined> | T | undefined,
+  withinMs = 20_000,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined) return value;
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const ofRevision = (revision: number): readonly RunEvent[] =>
+  received.filter((event) => event.data.requestKey.revision === revision);
+
+const rowOf = async (requestId: string) =>
+  (await query(`SELECT Status, EventId, LastError, Attempts FROM xva.RunRequest WHERE RequestId = ${requestId}`))[0]!;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'xva-integrator-'));
+  writeFileSync(
+    join(folder, 'polling.yaml'),
+    `version: 1
+definitions:
+  - name: run-requests
+    mode: outbox
+    window: { lengthMs: 60000, minDelayMs: 20, maxDelayMs: 50 }
+    maxAttempts: 3
+`,
+  );
+  [azurite, hub, simulator] = await Promise.all([
+    startAzurite(),
+    startEventHubsEmulatorProcess([{ name: 'runs', partitions: 2, consumerGroups: ['test'] }]),
+    startSqlSimulatorProcess(),
+  ]);
+  const { user, password, database } = sqlSimulatorLogin;
+  sql = new Connection({
+    server: simulator.host,
+    authentication: { type: 'default', options: { userName: user, password } },
+    options: { port: simulator.port, database, encrypt: false, trustServerCertificate: true },
+  });
+  await new Promise<void>((resolve, reject) => {
+    sql.connect((error) => (error ? reject(error) : resolve()));
+  });
+  for (const batch of readFileSync(schema, 'utf8').split(/^GO\s*$/m)) if (batch.trim() !== '') await query(batch);
+  await query(`INSERT INTO xva.NettingSet (Book, NettingSetId, Counterparty) VALUES (N'RATES', N'NS_A', N'ALDER')`);
+  await query(
+    `INSERT INTO xva.Trade (Book, TradeId, NettingSetId, TradeType, Terms) VALUES (N'RATES', N'T1', N'NS_A', N'FxForward', N'{"boughtAmount":"1000000"}')`,
+  );
+  await query(
+    `INSERT INTO xva.Quote (AsOf, Cut, Scenario, QuoteKey, QuoteValue) VALUES ('2026-09-30', N'EOD', N'BASE', N'FX/RATE/EUR/USD', 1.1)`,
+  );
+  consumer = new EventHubConsumerClient('test', hub.connectionString, 'runs');
+  consumer.subscribe(
+    {
+      processEvents: (events) => {
+        received.push(
+          ...events.map(({ body }) =>
+            runEventSchema.parse(typeof body === 'object' && !Buffer.isBuffer(body) ? body : JSON.parse(String(body))),
+          ),
+        );
+        return Promise.resolve();
+      },
+      processError: () => Promise.resolve(),
+    },
+    { startPosition: { offset: '-1' }, maxWaitTimeInSeconds: 1 },
+  );
+}, 60_000);
+
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await consumer.close();
+  sql.close();
+  await Promise.all([azurite.stop(), hub.stop(), simulator.stop()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the integrator as a process', () => {
+  it('has all that it needs', async () => {
+    const { code, out } = await ended(start(['check']));
+    const { checks } = JSON.parse(out) as { checks: { name: string; ok: boolean; detail: string }[] };
+    expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect(checks.map(({ name }) => name)).toContain('run-requests: claim');
+    expect(code).toBe(0);
+  });
+
+  it('turns a row into a frozen request and an event, fast while hot, and stops when told to', async () => {
+    const child = start(['run']);
+    const end = ended(child);
+    const ready = await new Promise<{ endpoints: { ops: string } }>((resolve) => {
+      createInterface({ input: child.stdout! }).once('line', (line) => resolve(JSON.parse(line)));
+    });
+    await until('ready', async () => ((await fetch(`${ready.endpoints.ops}/readyz`)).ok ? true : undefined));
+    const first = await insertRow(1);
+    const [event] = await until('the first event', () => (ofRevision(1).length > 0 ? ofRevision(1) : undefined));
+    const [container, blob] = event!.data.requestBlob.split('/');
+    const stored = await new BlobAccount({ connectionString: azurite.connectionString })
+      .container(container!)
+      .get(blob!);
+    expect(sha256Hex(stored!.bytes)).toBe(event!.data.requestSha256);
+    const request = frozenRequestSchema.parse(JSON.parse(stored!.bytes.toString('utf8')));
+    expect(request).toMatchObject({
+      eventId: event!.id,
+      settings: { samples: 50, quantile: '0.95', strict: false },
+      trades: [{ tradeId: 'T1', terms: { boughtAmount: '1000000' } }],
+      quotes: [{ key: 'FX/RATE/EUR/USD', value: '1.1' }],
+    });
+    expect(stored!.metadata).toMatchObject({
+      xva_class: 'request',
+      xva_event_id: event!.id,
+      xva_run_id: event!.data.runId,
+    });
+    expect(event!.traceparent.slice(3, 35)).toBe(trace.slice(3, 35));
+    const published = async (requestId: string) => ((await rowOf(requestId))['Status'] === 2 ? true : undefined);
+    await until('the row is published', () => published(first));
+    expect((await rowOf(first))['EventId']).toBe(event!.id);
+
+    const bad = await insertRow(2, { Samples: '0', BaseCurrency: `N'euro'` });
+    await until('the bad row is put aside', async () => ((await rowOf(bad))['Status'] === 9 ? true : undefined));
+    expect((await rowOf(bad))['LastError']).toMatch(/BaseCurrency \(baseCurrency\).*Samples \(samples\)/);
+
+    const times: number[] = [];
+    for (let revision = 10; revision < 20; revision += 1) {
+      const started = performance.now();
+      await insertRow(revision);
+      await until(`revision ${revision}`, () => (ofRevision(revision).length > 0 ? true : undefined));
+      times.push(performance.now() - started);
+    }
+    // Generous for a busy machine; the benchmark has the figures.
+    expect(times.sort((a, b) => a - b)[5]).toBeLessThan(1_000);
+    const metrics = await (await fetch(`${ready.endpoints.ops}/metrics`)).text();
+    expect(metrics).toMatch(/xva_integrator_rows_total\{definition="run-requests",outcome="published"\} 11/);
+    child.kill('SIGTERM');
+    const { code, log } = await end;
+    expect({ code, log: log.includes('grace time is over') }).toEqual({ code: 0, log: false });
+  });
+
+  it('explains without effect', async () => {
+    const requestId = await insertRow(30, { NotBefore: 'DATEADD(hour, 1, SYSUTCDATETIME())' });
+    const { out, code } = await ended(start(['explain']));
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { requestId: string; fires: boolean; state: string });
+    expect(lines.find((line) => line.requestId === requestId)).toMatchObject({ fires: false, state: 'waits' });
+    expect(lines.map((line) => line.state)).toContain('poison');
+    expect(code).toBe(0);
+    expect((await rowOf(requestId))['Attempts']).toBe(0);
+    await query(`UPDATE xva.RunRequest SET Status = 9 WHERE RequestId = ${requestId}`);
+  });
+
+  it('killed at every point, loses nothing and doubles nothing in effect', async () => {
+    const rows: { point: string; revision: number; requestId: string }[] = [];
+    for (const [index, point] of crashPoints.entries()) {
+      const revision = 100 + index;
+      const requestId = await insertRow(revision);
+      rows.push({ point, revision, requestId });
+      expect(await once({ XVA_CRASH_AT: point })).toMatchObject({ signal: 'SIGKILL' });
+      expect((await rowOf(requestId))['Status']).toBe(point === 'completed' ? 2 : 1);
+    }
+    await query('UPDATE xva.RunRequest SET LockedUntil = SYSUTCDATETIME() WHERE Status = 1');
+    // The tables change meanwhile: what was frozen before counts.
+    await query('UPDATE xva.Quote SET QuoteValue = 2');
+    expect(await once()).toMatchObject({ code: 0 });
+    for (const { point, revision, requestId } of rows) {
+      const events = await until(`${point}`, () =>
+        ofRevision(revision).length > 0 ? ofRevision(revision) : undefined,
+      );
+      const { Status, EventId } = await rowOf(requestId);
+      expect({ point, Status, EventId }).toEqual({ point, Status: 2, EventId: events[0]!.id });
+      expect(new Set(events.map(({ id, data }) => `${id} ${data.requestSha256} ${data.runId}`)).size).toBe(1);
+    }
+  });
+
+  it('gives rows back while the hub is down, without counting, and sends them once it is up', async () => {
+    const requestId = await insertRow(200);
+    await hub.kill();
+    const down = await once({ XVA_HUB_TRY_TIMEOUT_MS: '500' });
+    expect(down.code).toBe(4);
+    expect(await rowOf(requestId)).toMatchObject({ Status: 0, Attempts: 0 });
+    expect((await rowOf(requestId))['LastError']).toContain('Event Hubs');
+    await hub.restart();
+    await query('UPDATE xva.RunRequest SET NotBefore = SYSUTCDATETIME() WHERE Status = 0');
+    expect(await once()).toMatchObject({ code: 0 });
+    expect(await rowOf(requestId)).toMatchObject({ Status: 2 });
+    await until('the event', () => (ofRevision(200).length > 0 ? true : undefined));
+  });
+});

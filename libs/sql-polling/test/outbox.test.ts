@@ -1,0 +1,324 @@
+import { randomUUID } from 'node:crypto';
+import { silentLogger } from '@xva/runtime';
+import {
+  requestFieldsOf,
+  requestSourceContract,
+  someDetails,
+  type RequestFields,
+  type RequestSourceHarness,
+  type TableRow,
+} from '@xva/testkit';
+import {
+  OutboxSource,
+  parseDefinitions,
+  SqlConnection,
+  SqlError,
+  SqlPool,
+  type PollingDefinition,
+  type Statement,
+} from '../src/index.ts';
+import { openTarget, type RawSql, type Target } from './target.ts';
+
+function definitionOf(yaml = ''): PollingDefinition {
+  const text = `version: 1\ndefinitions:\n  - { name: run-requests, mode: outbox, maxAttempts: 3, leaseSeconds: 60${yaml} }\n`;
+  const [definition] = parseDefinitions(text, 'test.yaml');
+  return definition!;
+}
+
+const insert: Statement = {
+  name: 'insert',
+  sql: `INSERT INTO xva.RunRequest (Book, AsOf, Cut, Scenario, Revision, BaseCurrency, Samples, Seed, Quantile, DvaName, GridTenors, Strict, Priority, Traceparent)
+OUTPUT inserted.RequestId VALUES (@book, @asOf, @cut, @scenario, @revision, @baseCurrency, @samples, @seed, @quantile, @dvaName, @grid, @strict, @priority, @traceparent)`,
+  parameters: {
+    book: 'nvarchar(64)',
+    asOf: 'varchar(10)',
+    cut: 'nvarchar(64)',
+    scenario: 'nvarchar(64)',
+    revision: 'int',
+    baseCurrency: 'nvarchar(10)',
+    samples: 'int',
+    seed: 'int',
+    quantile: 'varchar(42)',
+    dvaName: 'nvarchar(64)',
+    grid: 'nvarchar(4000)',
+    strict: 'int',
+    priority: 'int',
+    traceparent: 'nvarchar(55)',
+  },
+};
+
+let target: Target;
+let raw: RawSql;
+
+async function insertRow(runner: SqlPool, fields: RequestFields = {}): Promise<string> {
+  const all = requestFieldsOf(fields);
+  const values = Object.entries(all).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]);
+  const { resultSets } = await runner.query(
+    insert,
+    Object.fromEntries(values) as Record<string, string | number | null>,
+  );
+  return String(resultSets[0]?.rows[0]?.['RequestId']);
+}
+
+async function emptyTables(): Promise<void> {
+  for (const table of ['RunRequest', 'NettingSet', 'Trade', 'Quote', 'Fixing'])
+    await raw.run(`DELETE FROM xva.${table}`);
+  const [set] = someDetails.nettingSets;
+  const [trade] = someDetails.trades;
+  await raw.run(
+    `INSERT INTO xva.NettingSet (Book, NettingSetId, Counterparty) VALUES (N'RATES', N'${set!.nettingSetId}', N'${set!.counterparty}')`,
+  );
+  await raw.run(
+    `INSERT INTO xva.Trade (Book, TradeId, NettingSetId, TradeType, Terms) VALUES (N'RATES', N'${trade!.tradeId}', N'${trade!.nettingSetId}', N'${trade!.tradeType}', N'${trade!.terms}')`,
+  );
+  await raw.run(
+    `INSERT INTO xva.Quote (AsOf, Cut, Scenario, QuoteKey, QuoteValue) VALUES ('2026-09-30', N'EOD', N'BASE', N'FX/RATE/EUR/USD', 1.1)`,
+  );
+  await raw.run(
+    `INSERT INTO xva.Fixing (IndexName, FixingDate, FixingValue) VALUES (N'EUR-ESTER', '2026-09-29', 0.0193)`,
+  );
+}
+
+function openPool(size = 4): SqlPool {
+  return new SqlPool(() => SqlConnection.connect(target.options), size);
+}
+
+function sourceOn(pool: SqlPool, definition = definitionOf()): OutboxSource {
+  return new OutboxSource({ runner: pool, definition, owner: 'tests', newToken: randomUUID, logger: silentLogger });
+}
+
+beforeAll(async () => {
+  target = await openTarget();
+  raw = await target.connect();
+}, 60_000);
+
+afterAll(async () => {
+  raw.close();
+  await target.stop();
+});
+
+const states = { 0: 'new', 1: 'claimed', 2: 'published', 9: 'poison' } as const;
+
+async function openHarness(): Promise<RequestSourceHarness> {
+  await emptyTables();
+  const pool = openPool();
+  return {
+    source: () => sourceOn(pool),
+    insert: (fields) => insertRow(pool, fields),
+    row: async (requestId): Promise<TableRow | undefined> => {
+      const [row] = await raw.run(
+        `SELECT Status, Attempts, LastError, EventId FROM xva.RunRequest WHERE RequestId = ${requestId}`,
+      );
+      if (row === undefined) return undefined;
+      return {
+        requestId,
+        status: states[row['Status'] as keyof typeof states],
+        attempts: row['Attempts'] as number,
+        lastError: row['LastError'] as string | null,
+        eventId: row['EventId'] as string | null,
+      };
+    },
+    expireLeases: async () => {
+      await raw.run('UPDATE xva.RunRequest SET LockedUntil = DATEADD(second, -1, SYSUTCDATETIME()) WHERE Status = 1');
+    },
+    endRests: async () => {
+      await raw.run('UPDATE xva.RunRequest SET NotBefore = SYSUTCDATETIME() WHERE Status = 0');
+    },
+    close: () => Promise.resolve(pool.close()),
+  };
+}
+
+requestSourceContract('the request table over tedious', openHarness);
+
+describe('the request table', () => {
+  let pool: SqlPool;
+  beforeEach(async () => {
+    await emptyTables();
+    pool = openPool();
+  });
+  afterEach(() => pool.close());
+
+  it('carries values to the last digit, and text of any length', async () => {
+    const terms = JSON.stringify({ note: 'ação €𝄞 '.repeat(3_000) });
+    await raw.run(`INSERT INTO xva.Quote (AsOf, Cut, Scenario, QuoteKey, QuoteValue) VALUES
+      ('2026-09-30', N'EOD', N'BASE', N'A', 1234567890123456.123456789012),
+      ('2026-09-30', N'EOD', N'BASE', N'B', -0.000000000001),
+      ('2026-09-30', N'EOD', N'BASE', N'C', 100),
+      ('2026-09-30', N'NY', N'BASE', N'D', 1),
+      ('2026-09-29', N'EOD', N'BASE', N'E', 1)`);
+    await raw.run(
+      `INSERT INTO xva.Fixing (IndexName, FixingDate, FixingValue) VALUES (N'X', '2026-10-01', 1), (N'X', '2025-08-01', 2)`,
+    );
+    await raw.run(`UPDATE xva.Trade SET Terms = N'${terms}'`);
+    await raw.run(`UPDATE xva.NettingSet SET Csa = N'{"currency":"EUR"}'`);
+    await insertRow(pool, { quantile: '0.999999999999999999' });
+    const source = sourceOn(pool);
+    const { claimed } = await source.claim(1);
+    expect(claimed[0]!.row.fields.quantile).toBe('0.999999999999999999');
+    const read = await source.readDetails(claimed[0]!);
+    if (read.outcome !== 'read') throw new Error(read.outcome);
+    expect(Object.fromEntries(read.details.quotes.map(({ key, value }) => [key, value]))).toEqual({
+      'FX/RATE/EUR/USD': '1.1',
+      A: '1234567890123456.123456789012',
+      B: '-0.000000000001',
+      C: '100',
+    });
+    expect(read.details.fixings).toEqual([{ index: 'EUR-ESTER', date: '2026-09-29', value: '0.0193' }]);
+    expect(read.details.trades[0]!.terms).toBe(terms);
+    expect(read.details.nettingSets[0]!.csa).toBe('{"currency":"EUR"}');
+    expect(read.consistency).toBe('snapshot');
+  });
+
+  it('skips a row that another transaction holds, without waiting', async () => {
+    const held = await insertRow(pool);
+    const free = await insertRow(pool, { revision: 2 });
+    const other = await target.connect();
+    await other.run(`BEGIN TRANSACTION; UPDATE xva.RunRequest SET Samples = Samples WHERE RequestId = ${held}`);
+    const source = sourceOn(pool);
+    expect((await source.claim(10)).claimed.map((row) => row.requestId)).toEqual([free]);
+    await other.run('ROLLBACK TRANSACTION');
+    other.close();
+    expect((await source.claim(10)).claimed.map((row) => row.requestId)).toEqual([held]);
+  });
+
+  it('reads details in one instant beside a writer that is half done', async () => {
+    await insertRow(pool);
+    const source = sourceOn(pool);
+    const { claimed } = await source.claim(1);
+    const writer = await target.connect();
+    await writer.run(`BEGIN TRANSACTION; UPDATE xva.Quote SET QuoteValue = 9; DELETE FROM xva.Trade`);
+    const read = await source.readDetails(claimed[0]!);
+    await writer.run('ROLLBACK TRANSACTION');
+    writer.close();
+    expect(read).toMatchObject({
+      outcome: 'read',
+      details: { quotes: [{ value: '1.1' }], trades: [{ tradeId: 'T1' }] },
+    });
+  });
+
+  it('says what the claim would make of each row, and changes none', async () => {
+    const source = sourceOn(pool);
+    const ids: Record<string, string> = {};
+    for (const [index, name] of ['due', 'waits', 'leased', 'expired', 'poison', 'published'].entries()) {
+      ids[name] = await insertRow(pool, { revision: index + 1 });
+    }
+    const set = (name: string, change: string) =>
+      raw.run(`UPDATE xva.RunRequest SET ${change} WHERE RequestId = ${ids[name]!}`);
+    await set('waits', `NotBefore = DATEADD(hour, 1, SYSUTCDATETIME())`);
+    await set('leased', `Status = 1, LockedUntil = DATEADD(hour, 1, SYSUTCDATETIME()), LeaseOwner = N'somebody'`);
+    await set('expired', `Status = 1, LockedUntil = DATEADD(hour, -1, SYSUTCDATETIME())`);
+    await set('poison', `Status = 9, LastError = N'Samples: too small'`);
+    await set('published', `Status = 2`);
+    const before = await raw.run('SELECT COUNT(*) AS n FROM xva.RunRequest WHERE Attempts = 0');
+    expect((await source.explain(10)).map(({ requestId, state }) => [requestId, state])).toEqual([
+      [ids['due'], 'due'],
+      [ids['waits'], 'waits'],
+      [ids['leased'], 'leased'],
+      [ids['expired'], 'lease-expired'],
+      [ids['poison'], 'poison'],
+    ]);
+    expect(await raw.run('SELECT COUNT(*) AS n FROM xva.RunRequest WHERE Attempts = 0')).toEqual(before);
+  });
+
+  it('checks rights and shape, and names what is missing', async () => {
+    const source = sourceOn(pool);
+    expect(await source.checkRead()).toContain('xva.Fixing');
+    expect(await source.checkWrite()).toContain('xva.RunRequest');
+    expect(await source.checkConsistency()).toContain('snapshot isolation is allowed');
+    const missing = sourceOn(pool, definitionOf(', columns: { leaseOwner: NoSuchColumn }'));
+    await expect(missing.checkRead()).rejects.toMatchObject({ kind: 'shape', number: 207 });
+    await expect(missing.claim(1)).rejects.toThrow('NoSuchColumn');
+    const nowhere = sourceOn(pool, definitionOf(', table: xva.NoSuchTable'));
+    await expect(nowhere.checkRead()).rejects.toMatchObject({ kind: 'shape', number: 208 });
+  });
+
+  it('refuses a value column whose text is not the stored number', async () => {
+    await raw.run(
+      `IF OBJECT_ID(N'xva.FloatQuote', N'U') IS NULL CREATE TABLE xva.FloatQuote (AsOf date NOT NULL, Cut nvarchar(64) NOT NULL, Scenario nvarchar(64) NOT NULL, QuoteKey nvarchar(200) NOT NULL, QuoteValue float NOT NULL)`,
+    );
+    const source = sourceOn(pool, definitionOf(', details: { quotes: { table: xva.FloatQuote } }'));
+    await expect(source.checkRead()).rejects.toThrow(/FloatQuote\.QuoteValue is Float/);
+    const own = `{ quotes: { sql: "SELECT QuoteKey AS [key], QuoteValue AS [value] FROM xva.Quote WHERE AsOf = CONVERT(date, @asOf, 23)" } }`;
+    await insertRow(pool);
+    const bare = sourceOn(pool, definitionOf(`, details: ${own}`));
+    const { claimed } = await bare.claim(1);
+    expect(await bare.readDetails(claimed[0]!)).toMatchObject({
+      outcome: 'unreadable',
+      reason: expect.stringContaining('convert it to text'),
+    });
+  });
+
+  it.each([
+    [
+      'two columns of one name',
+      'trades',
+      'SELECT TradeId AS [tradeId], TradeId AS [tradeId] FROM xva.Trade',
+      'two columns are called "tradeId"',
+    ],
+    [
+      'a missing column',
+      'trades',
+      'SELECT TradeId AS [tradeId] FROM xva.Trade',
+      'has no column nettingSetId, tradeType, terms',
+    ],
+    ['a NULL key', 'quotes', "SELECT NULL AS [key], '1' AS [value] FROM xva.Quote", 'quotes.key: is NULL'],
+  ])('a detail query with %s makes the request unreadable, by name', async (_what, name, sql, message) => {
+    await insertRow(pool);
+    const source = sourceOn(pool, definitionOf(`, details: { ${name}: { sql: ${JSON.stringify(sql)} } }`));
+    const { claimed } = await source.claim(1);
+    expect(await source.readDetails(claimed[0]!)).toMatchObject({
+      outcome: 'unreadable',
+      reason: expect.stringContaining(message),
+    });
+  });
+
+  it('stops reading at the row limit, and works on', async () => {
+    await insertRow(pool);
+    const values = Array.from({ length: 50 }, (_, index) => `('2026-09-30', N'EOD', N'BASE', N'Q${index}', 1)`);
+    await raw.run(`INSERT INTO xva.Quote (AsOf, Cut, Scenario, QuoteKey, QuoteValue) VALUES ${values.join(', ')}`);
+    const source = sourceOn(pool, definitionOf(', maxDetailRows: 20'));
+    const { claimed } = await source.claim(1);
+    expect(await source.readDetails(claimed[0]!)).toMatchObject({
+      outcome: 'unreadable',
+      reason: expect.stringContaining('more than 20 rows'),
+    });
+    expect(await source.poison(claimed[0]!, 'too many')).toBe(true);
+  });
+
+  it('tells a lock that is not given in time', async () => {
+    await insertRow(pool);
+    const source = sourceOn(pool);
+    const { claimed } = await source.claim(1);
+    const other = await target.connect();
+    await other.run(`BEGIN TRANSACTION; UPDATE xva.RunRequest SET Samples = Samples`);
+    const error = await source.renew(claimed[0]!).catch((thrown: unknown) => thrown);
+    await other.run('ROLLBACK TRANSACTION');
+    other.close();
+    expect(error).toBeInstanceOf(SqlError);
+    expect(error).toMatchObject({ number: 1222, kind: 'lock-timeout', retryable: true, statement: 'renew' });
+    expect(await source.renew(claimed[0]!)).toBe(true);
+  });
+
+  it('refuses a wrong password as what it is', async () => {
+    const error = await SqlConnection.connect({ ...target.options, password: 'wrong-Password-1' }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ kind: 'login', number: 18456, retryable: false });
+  });
+
+  it('comes back after the server was killed, with every claim as it was', async () => {
+    if (target.simulator === undefined) return;
+    const requestId = await insertRow(pool);
+    const source = sourceOn(pool);
+    const { claimed } = await source.claim(1);
+    raw.close();
+    await target.simulator.crash();
+    raw = await target.connect();
+    const renew = async (): Promise<boolean> => source.renew(claimed[0]!);
+    const first = await renew().catch((error: unknown) => error);
+    if (first !== true) expect(first).toMatchObject({ kind: 'connection', retryable: true });
+    expect(await renew()).toBe(true);
+    expect(await source.complete(claimed[0]!, 'c'.repeat(32))).toBe(true);
+    expect(await raw.run(`SELECT Status FROM xva.RunRequest WHERE RequestId = ${requestId}`)).toEqual([{ Status: 2 }]);
+  });
+});
