@@ -97,9 +97,13 @@ def package(request: Message) -> Package:
 
 
 def refusal(request: Message) -> dict[tuple[str, str], str]:
-    """Messages by code and subject of a request that gives no package."""
+    """Messages by code and subject of a request that gives no package; several about one thing are joined."""
     try:
         generate(parsed(request))
     except PackageRefusedError as error:
-        return {(item.code, item.subject): item.message for item in error.errors}
+        found: dict[tuple[str, str], str] = {}
+        for item in error.errors:
+            key = (item.code, item.subject)
+            found[key] = f"{found[key]}; {item.message}" if key in found else item.message
+        return found
     raise AssertionError("the request was packaged")

@@ -158,7 +158,7 @@ def price_pre_cdi(market: Market, terms: Terms, fixing: float) -> float:
     past = (1 + fixing) ** (calendar.businessDaysBetween(start, AS_OF) / 252) if start < AS_OF else 1.0
     floating = past * market.factor("BRL", max(start, AS_OF)) / discount
     sign = 1 if terms["fixedLeg"] == "Receive" else -1
-    return sign * notional * (fixed - floating) * discount / market.spots["BRL"]
+    return float(sign * notional * (fixed - floating) * discount / market.spots["BRL"])
 
 
 def price_swap(market: Market, terms: Terms) -> float:
@@ -212,7 +212,7 @@ def price_fx_option(market: Market, terms: Terms) -> float:
     forward = spot * market.factor(bought, delivery) / market.factor(sold, delivery)
     deviation = volatility * math.sqrt(A365.yearFraction(AS_OF, expiry))
     kind = ql.Option.Call if terms["optionType"] == "Call" else ql.Option.Put
-    value = ql.blackFormula(kind, strike, forward, deviation, market.factor(sold, expiry))
+    value = float(ql.blackFormula(kind, strike, forward, deviation, market.factor(sold, expiry)))
     return (1 if terms["position"] == "Long" else -1) * amount * value / market.spots[sold]
 
 

@@ -12,6 +12,21 @@ DESCRIPTION = (
 )
 _SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _KEY = {"book": "RATES", "asOf": "2026-09-30", "cut": "EOD", "scenario": "BASE", "revision": 1}
+# FastAPI drops members that are null from the document, so the examples have none.
+_CSA = {
+    "currency": "EUR",
+    "index": "EUR-ESTER",
+    "thresholdPay": "0",
+    "thresholdReceive": "500000",
+    "minimumTransferPay": "50000",
+    "minimumTransferReceive": "50000",
+    "independentAmountHeld": "0",
+    "marginPeriodOfRisk": "2W",
+    "callFrequency": "1D",
+    "direction": "Bilateral",
+    "spreadPay": "0",
+    "spreadReceive": "0",
+}
 REQUEST_EXAMPLE: dict[str, Any] = {
     "schemaVersion": "1.0",
     "eventId": "0123456789abcdef0123456789abcdef",
@@ -25,7 +40,7 @@ REQUEST_EXAMPLE: dict[str, Any] = {
         "strict": False,
         "priority": 0,
     },
-    "nettingSets": [{"id": "NS_ALDER", "counterparty": "ALDER_ENERGY", "csa": None}],
+    "nettingSets": [{"id": "NS_ALDER", "counterparty": "ALDER_ENERGY", "csa": _CSA}],
     "trades": [
         {
             "tradeId": "FXF_0001",
@@ -63,7 +78,7 @@ MANIFEST_EXAMPLE: dict[str, Any] = {
         {
             "id": "NS_ALDER",
             "counterparty": "ALDER_ENERGY",
-            "collateralised": False,
+            "collateralised": True,
             "trades": [{"tradeId": "FXF_0001", "tradeType": "FxForward", "costNanos": 4000}],
             "grossNotional": "1006396.59",
         }

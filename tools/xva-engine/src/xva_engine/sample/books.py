@@ -1,5 +1,6 @@
 """The two books: netting sets, trades and settings."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,8 +86,8 @@ def frozen_request(book: str, revision: int = 1) -> dict[str, Any]:
         "eventId": canonical_hash(["sample", identity, str(revision)])[:32],
         "requestKey": key,
         "settings": _settings(found),
-        "nettingSets": _NETTING_SETS,
-        "trades": found.trades,
+        "nettingSets": deepcopy(_NETTING_SETS),
+        "trades": deepcopy(found.trades),
         "quotes": [{"key": name, "value": value} for name, value in quotes().items()],
         "fixings": [{"index": index, "date": day, "value": value} for index, day, value in fixings()],
     }
