@@ -22,6 +22,10 @@ export default tseslint.config(
         { object: 'process', property: 'env', message: 'Environment is read in main.ts only; pass parsed config.' },
         { object: 'process', property: 'exit', message: 'Only main.ts ends the process.' },
       ],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true },
+      ],
       eqeqeq: 'error',
     },
   },
