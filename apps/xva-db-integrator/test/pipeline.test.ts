@@ -64,7 +64,7 @@ async function insertRow(revision: number, change: Readonly<Record<string, strin
   return String(row?.['RequestId']);
 }
 
-function start(verb: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+function start(verb: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
   const child = spawn(process.execPath, [...flags, main, '--json', ...verb], {
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -88,7 +88,7 @@ function start(verb: readonly string[], env: Readonly<Record<string, string>> = 
   });
   children.add(child);
   child.once('exit', () => children.delete(child));
-  child.stdin?.on('error', () => undefined);
+  child.stdin.on('error', () => undefined);
   return child;
 }
 
@@ -200,7 +200,9 @@ describe('the integrator as a process', () => {
     const child = start(['run']);
     const end = ended(child);
     const ready = await new Promise<{ endpoints: { ops: string } }>((resolve) => {
-      createInterface({ input: child.stdout! }).once('line', (line) => resolve(JSON.parse(line)));
+      createInterface({ input: child.stdout }).once('line', (line) =>
+        resolve(JSON.parse(line) as { endpoints: { ops: string } }),
+      );
     });
     await until('ready', async () => ((await fetch(`${ready.endpoints.ops}/readyz`)).ok ? true : undefined));
     const first = await insertRow(1);
@@ -275,9 +277,7 @@ describe('the integrator as a process', () => {
     await query('UPDATE xva.Quote SET QuoteValue = 2');
     expect(await once()).toMatchObject({ code: 0 });
     for (const { point, revision, requestId } of rows) {
-      const events = await until(`${point}`, () =>
-        ofRevision(revision).length > 0 ? ofRevision(revision) : undefined,
-      );
+      const events = await until(point, () => (ofRevision(revision).length > 0 ? ofRevision(revision) : undefined));
       const { Status, EventId } = await rowOf(requestId);
       expect({ point, Status, EventId }).toEqual({ point, Status: 2, EventId: events[0]!.id });
       expect(new Set(events.map(({ id, data }) => `${id} ${data.requestSha256} ${data.runId}`)).size).toBe(1);

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { SqlConnection, SqlError, SqlPool, type QueryResult } from '../src/index.ts';
+import { fileURLToPath } from 'node:url';
+import { sessionSql, SqlConnection, SqlError, SqlPool, type QueryResult } from '../src/index.ts';
+import { tediousConfiguration } from '../src/client/connection.ts';
 import { translateSqlError } from '../src/client/errors.ts';
 
 const statement = { name: 'ping', sql: 'SELECT 1', parameters: {} };
@@ -58,6 +61,45 @@ describe('errors of SQL Server', () => {
     expect(error).toBeInstanceOf(SqlError);
     expect(error).toMatchObject({ kind: 'connection', retryable: true, statement: 'connect' });
     expect(JSON.stringify(error)).not.toContain('hush');
+  });
+});
+
+describe('a connection', () => {
+  const options = {
+    host: 'sql.bank.example',
+    port: 1433,
+    database: 'risk',
+    user: 'u',
+    password: 'p',
+    trustServerCertificate: false,
+    connectTimeoutMs: 1,
+    requestTimeoutMs: 2,
+    deadlineMs: 3,
+    sessionSql: sessionSql(500),
+    appName: 'test',
+  };
+
+  it.each([
+    ['true', true],
+    ['strict', 'strict'],
+    ['false', false],
+  ] as const)('with encryption %s', (encrypt, expected) => {
+    const { options: sent } = tediousConfiguration({ ...options, encrypt });
+    expect(sent).toMatchObject({ encrypt: expected, trustServerCertificate: false, maxRetriesOnTransientErrors: 0 });
+  });
+
+  it('checks the certificate against the authority and name that it is given', () => {
+    const caFile = fileURLToPath(import.meta.url);
+    const { options: sent } = tediousConfiguration({ ...options, encrypt: 'true', caFile, serverName: 'db.example' });
+    expect(sent).toMatchObject({
+      serverName: 'db.example',
+      cryptoCredentialsDetails: { ca: readFileSync(caFile, 'utf8') },
+    });
+  });
+
+  it('loses every deadlock and waits for no lock long', () => {
+    expect(options.sessionSql).toMatch(/SET LOCK_TIMEOUT 500;\s+SET DEADLOCK_PRIORITY LOW;/);
+    expect(() => sessionSql(Number.NaN)).toThrow(RangeError);
   });
 });
 
