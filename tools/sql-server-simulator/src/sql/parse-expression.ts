@@ -153,6 +153,11 @@ function parsePrimary(cursor: Cursor): Expression {
         cursor.advance();
         return { kind: 'star', qualifier: [], line };
       }
+      if (text === '$' && cursor.peek(1).upper === 'ACTION') {
+        cursor.advance();
+        cursor.advance();
+        return { kind: 'column', parts: ['$action'], line };
+      }
       if (text !== '(') throw cursor.unexpected();
       return cursor.nested(() =>
         cursor.parenthesized((): Expression => {
