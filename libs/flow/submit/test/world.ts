@@ -1,0 +1,300 @@
+import { Readable } from 'node:stream';
+import type { AcceptedBundle, RunRecord } from '@xva/contracts';
+import { mergeBundle, shardBundle, type SamplePackage } from '@xva/testkit';
+import type {
+  BatchPort,
+  Blobs,
+  JobSpec,
+  Ledger,
+  RunStore,
+  StoredRun,
+  SubmitPolicy,
+  TaskFacts,
+  TaskSpec,
+  WorkStorage,
+} from '../src/index.ts';
+import { isOpen } from '../src/index.ts';
+
+export const policy: SubmitPolicy = {
+  poolId: 'pool',
+  image: 'engine:1',
+  engineCommand: 'xva-engine',
+  identityResourceId: '/identity',
+  targetShardSeconds: 1,
+  maxShards: 100,
+  maxTaskRetries: 3,
+  maxAttempts: 4,
+  taskRetryDelayMs: 0,
+  jobMaxWallClockTime: 'PT1H',
+  taskRetentionTime: 'P1D',
+};
+
+export interface FakeTask {
+  readonly spec: TaskSpec;
+  facts: TaskFacts;
+}
+
+export interface FakeJob {
+  readonly spec: JobSpec;
+  state: 'active' | 'completed';
+  terminateReason: string | undefined;
+  readonly tasks: Map<string, FakeTask>;
+}
+
+/** An exit code, or null when nothing ran. */
+export type Exit = number | null;
+
+interface StoredBlob {
+  readonly bytes: Buffer;
+  readonly lastModified: Date;
+}
+
+/** Storage, tables and Batch in memory. Every act is one step; time stands still unless it is moved. */
+export class World {
+  now = Date.parse('2026-09-30T18:00:00Z');
+  readonly records = new Map<string, StoredRun>();
+  readonly containers = new Map<string, Map<string, StoredBlob>>();
+  readonly jobs = new Map<string, FakeJob>();
+  /** Exit codes of a task's executions in turn; afterwards it succeeds. */
+  readonly exits = new Map<string, Exit[]>();
+  /** How often the account refuses a job for its quota. */
+  quotaRefusals = 0;
+  wrongTotal = false;
+  reject: readonly string[] = [];
+  readonly history: string[] = [];
+  #etag = 0;
+  #bundles = 0;
+
+  get date(): Date {
+    return new Date(this.now);
+  }
+
+  upload({ objects }: SamplePackage): void {
+    for (const [sha256, bytes] of objects) this.#container('objects').set(sha256, { bytes, lastModified: this.date });
+  }
+
+  #container(name: string): Map<string, StoredBlob> {
+    const found = this.containers.get(name) ?? new Map<string, StoredBlob>();
+    this.containers.set(name, found);
+    return found;
+  }
+
+  readonly runs: RunStore = {
+    insert: async (record) => {
+      if (this.records.has(record.runId)) return { outcome: 'exists' };
+      const etag = String((this.#etag += 1));
+      this.records.set(record.runId, { record, etag });
+      return { outcome: 'created', etag };
+    },
+    get: async (runId) => this.records.get(runId),
+    swap: async (record, etag) => {
+      const found = this.records.get(record.runId);
+      if (found?.etag !== etag) return undefined;
+      if (record.version <= found.record.version) throw new Error('a version went back');
+      this.history.push(`${found.record.state}>${record.state}`);
+      const next = String((this.#etag += 1));
+      this.records.set(record.runId, { record, etag: next });
+      return next;
+    },
+    listOpen: () => {
+      const open = [...this.records.values()].filter((run) => isOpen(run.record));
+      return Readable.from(open) as AsyncIterable<StoredRun>;
+    },
+  };
+
+  blobs(name: string): Blobs {
+    const put = async (blob: string, bytes: Buffer): Promise<{ outcome: 'created' | 'exists' }> => {
+      const container = this.#container(name);
+      if (container.has(blob)) return { outcome: 'exists' };
+      container.set(blob, { bytes, lastModified: this.date });
+      return { outcome: 'created' };
+    };
+    return {
+      url: (blob) => `https://storage/${name}${blob === undefined ? '' : `/${blob}`}`,
+      putIfAbsent: async (blob, bytes) => put(blob, Buffer.from(bytes)),
+      putStreamIfAbsent: async (blob, stream) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of stream) chunks.push(Buffer.from(chunk as Uint8Array));
+        return put(blob, Buffer.concat(chunks));
+      },
+      get: async (blob) => this.containers.get(name)?.get(blob),
+      openRead: async (blob, offset = 0, count) => {
+        const found = this.containers.get(name)?.get(blob);
+        if (found === undefined) return undefined;
+        const bytes = found.bytes.subarray(offset, count === undefined ? undefined : offset + count);
+        return { stream: Readable.from([bytes]), size: bytes.length };
+      },
+      list: (prefix) => {
+        const found = [...(this.containers.get(name) ?? [])]
+          .filter(([blob]) => blob.startsWith(prefix))
+          .map(([blob, { bytes, lastModified }]) => ({ name: blob, size: bytes.length, lastModified }));
+        return Readable.from(found) as AsyncIterable<{ name: string; size: number; lastModified: Date }>;
+      },
+    };
+  }
+
+  readonly work: WorkStorage = {
+    objects: this.blobs('objects'),
+    ensureRunContainer: async (name) => void this.#container(name),
+    runContainer: (name) => this.blobs(name),
+  };
+
+  readonly ledger: Ledger = { results: this.blobs('results') };
+
+  readonly batch: BatchPort = {
+    poolFacts: async (id) => ({
+      id,
+      slotsPerNode: 4,
+      dedicatedNodes: { current: 2, target: 2 },
+      spotNodes: { current: 0, target: 0 },
+    }),
+    addJob: async (spec) => {
+      const found = this.jobs.get(spec.id);
+      if (found !== undefined)
+        return { outcome: JSON.stringify(found.spec) === JSON.stringify(spec) ? 'exists' : 'conflict' };
+      if (this.quotaRefusals > 0) {
+        this.quotaRefusals -= 1;
+        return { outcome: 'quota' };
+      }
+      this.jobs.set(spec.id, { spec, state: 'active', terminateReason: undefined, tasks: new Map() });
+      return { outcome: 'created' };
+    },
+    getJob: async (id) => this.jobs.get(id),
+    terminateJob: async (id, reason) => {
+      const job = this.jobs.get(id);
+      if (job === undefined) return 'absent';
+      if (job.state === 'completed') return 'ended';
+      this.endJob(id, reason);
+      return 'asked';
+    },
+    addTasks: async (id, specs) => {
+      const job = this.jobs.get(id);
+      if (job === undefined) return { outcome: 'job-absent' };
+      if (job.state === 'completed') return { outcome: 'job-closed' };
+      const other = specs.filter((spec) => {
+        const found = job.tasks.get(spec.id);
+        return found !== undefined && JSON.stringify(found.spec) !== JSON.stringify(spec);
+      });
+      for (const spec of specs) if (!job.tasks.has(spec.id)) job.tasks.set(spec.id, { spec, facts: fresh(spec.id) });
+      return other.length > 0 ? { outcome: 'conflict', taskIds: other.map((spec) => spec.id) } : { outcome: 'added' };
+    },
+    listTasks: async (id) => {
+      const job = this.jobs.get(id);
+      return job === undefined ? undefined : [...job.tasks.values()].map((task) => task.facts);
+    },
+    reactivateTask: async (id, taskId) => {
+      const job = this.jobs.get(id);
+      const task = job?.tasks.get(taskId);
+      if (job === undefined || task === undefined) return 'absent';
+      if (job.state === 'completed') return 'job-closed';
+      if (task.facts.state !== 'completed' || task.facts.result === 'success') return 'not-failed';
+      task.facts = fresh(taskId);
+      return 'reactivated';
+    },
+    readTaskFile: async () => undefined,
+  };
+
+  /** Ends a job as Batch does: what runs is killed, what waits stays active for ever. */
+  endJob(id: string, reason: string): void {
+    const job = this.jobs.get(id);
+    if (job === undefined) return;
+    job.state = 'completed';
+    job.terminateReason = reason;
+  }
+
+  /** Tasks that could run now. */
+  runnable(): readonly { job: FakeJob; task: FakeTask }[] {
+    return [...this.jobs.values()]
+      .filter((job) => job.state === 'active')
+      .flatMap((job) =>
+        [...job.tasks.values()].filter((task) => task.facts.state === 'active').map((task) => ({ job, task })),
+      );
+  }
+
+  /** Lets one task run to its end, as the node would. `zombie`: its bundle appears, but another execution follows. */
+  execute({ task }: { job: FakeJob; task: FakeTask }, zombie = false): void {
+    const { spec } = task;
+    const next = zombie ? undefined : this.exits.get(spec.id)?.shift();
+    const exit = next === undefined ? 0 : next;
+    this.now += 1;
+    if (exit === 0) this.#writeBundle(spec);
+    if (zombie) return;
+    const failed = exit !== 0;
+    task.facts = {
+      id: spec.id,
+      state: 'completed',
+      exitCode: exit ?? undefined,
+      result: failed ? 'failure' : 'success',
+      failure: failed ? { category: 'usererror', code: 'FailureExitCode', message: `exit ${String(exit)}` } : undefined,
+      startTime: this.date,
+      endTime: this.date,
+      nodeId: 'node',
+    };
+  }
+
+  #file(url: string): Buffer {
+    const [container = '', ...path] = url.replace('https://storage/', '').split('/');
+    const blob = this.containers.get(container)?.get(path.join('/'));
+    if (blob === undefined) throw new Error(`resource file ${url} is not there`);
+    return blob.bytes;
+  }
+
+  #writeBundle(spec: TaskSpec): void {
+    const files = new Map(spec.resourceFiles.map((file) => [file.filePath, this.#file(file.httpUrl)]));
+    const task = JSON.parse((files.get('task.json') ?? '').toString()) as Record<string, unknown>;
+    const bundleId = `00000000-0000-4000-8000-${String((this.#bundles += 1)).padStart(12, '0')}`;
+    const output = spec.outputFiles[0];
+    const container = (output?.containerUrl ?? '').replace('https://storage/', '');
+    const archives = new Map(
+      [...files]
+        .filter(([path]) => path.startsWith('bundles/'))
+        .map(([path, bytes]) => [path.split('/')[1] ?? '', bytes]),
+    );
+    const bundle =
+      task['kind'] === 'shard'
+        ? shardBundle(task, bundleId, this.reject)
+        : mergeBundle(
+            task,
+            JSON.parse((files.get('manifest.json') ?? '').toString()) as Record<string, unknown>,
+            archives,
+            bundleId,
+            this.wrongTotal,
+          );
+    this.#container(container).set(`${output?.path ?? ''}/bundle-${bundleId}.tar`, {
+      bytes: bundle,
+      lastModified: this.date,
+    });
+  }
+
+  record(runId: string): RunRecord {
+    const found = this.records.get(runId);
+    if (found === undefined) throw new Error(`no run ${runId}`);
+    return found.record;
+  }
+
+  activeJobs(): readonly string[] {
+    return [...this.jobs.values()].filter((job) => job.state === 'active').map((job) => job.spec.id);
+  }
+
+  result(blob: string): unknown {
+    const found = this.containers.get('results')?.get(blob);
+    return found === undefined ? undefined : JSON.parse(found.bytes.toString());
+  }
+
+  bundleBytes(bundle: AcceptedBundle, container: string): Buffer | undefined {
+    return this.containers.get(container)?.get(bundle.blob)?.bytes;
+  }
+}
+
+function fresh(id: string): TaskFacts {
+  return {
+    id,
+    state: 'active',
+    exitCode: undefined,
+    result: undefined,
+    failure: undefined,
+    startTime: undefined,
+    endTime: undefined,
+    nodeId: undefined,
+  };
+}
