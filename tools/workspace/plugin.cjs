@@ -39,7 +39,11 @@ function appTargets(root) {
       inputs: ['production', '^production', { externalDependencies: ['esbuild'] }],
       outputs: [`{workspaceRoot}/dist/apps/${name}`],
     },
-    serve: { continuous: true, command: `node --watch ${conditions} ${root}/src/main.ts run` },
+    // A running lab (`npm run lab -- up --without <app>`) leaves each component's settings in .lab/config.
+    serve: {
+      continuous: true,
+      command: `node --watch ${conditions} ${root}/src/main.ts --config "\${XVA_CONFIG_FILE:-.lab/config/${name}.json}" run`,
+    },
     container: {
       dependsOn: ['build'],
       command: `node tools/container/container.mjs ${name}`,
