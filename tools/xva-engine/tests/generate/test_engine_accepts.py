@@ -1,9 +1,11 @@
 """The engine takes generated packages without a word in its error log, and they hold all that it needs and no more."""
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from tests import requests as req
 from tests.bare_engine import EngineRun, run
@@ -65,6 +67,7 @@ def test_the_demo_book_runs_on_few_samples(tmp_path: Path) -> None:
         ("EUR", [req.trade("A", "FxOption", {**req.OPTION, "boughtCurrency": "USD", "soldCurrency": "BRL"})]),
         ("EUR", [req.trade("A", "RateSwap", req.PRE_CDI)]),
         ("EUR", [req.trade("A", "RateSwap", req.SWAP, "NS_ELBE")]),
+        ("EUR", [req.trade("A", "FxForward", req.FORWARD, "NS_FJORD")]),
     ],
     ids=[
         "dollar base",
@@ -74,10 +77,12 @@ def test_the_demo_book_runs_on_few_samples(tmp_path: Path) -> None:
         "real option",
         "reais",
         "one currency",
+        "dollar CSA",
     ],
 )
 def test_bases_and_crosses_run(base: str, trades: list[req.Message], tmp_path: Path) -> None:
     request = req.message(*trades, baseCurrency=base, grid=["1W", "1Y", "2Y", "5Y"], samples=20)
+    request["nettingSets"][5]["csa"] |= {"currency": "USD", "index": "USD-SOFR", "spreadPay": "0.001"}
     if base != "EUR":
         request["quotes"] += [
             {
@@ -149,3 +154,18 @@ def test_packaged_fixings_are_enough_and_none_is_too_many(tmp_path: Path) -> Non
         day = datetime.datetime.strptime(line.split()[0], "%Y%m%d").replace(tzinfo=datetime.UTC)
         text = " ".join(str(entry) for entry in result.log)
         assert f"{day:%B} {day.day}" in text, f"nobody missed {line}: {text[:500]}"
+
+
+def test_a_shard_is_exact_on_the_scrambled_sequence(tmp_path: Path) -> None:
+    package = req.package(frozen_request("small"))
+    whole = run(package, tmp_path / "whole")
+    for item in package.manifest.netting_sets:
+        root = etree.fromstring(package.files["Input/portfolio.xml"])
+        for trade in root.findall("Trade"):
+            if trade.findtext("Envelope/NettingSetId") != item.id:
+                root.remove(trade)
+        files = {**package.files, "Input/portfolio.xml": etree.tostring(root)}
+        shard = run(replace(package, files=files), tmp_path / item.id)
+        assert shard.report("xva") == [row for row in whole.report("xva") if row["NettingSetId"] == item.id]
+        profile = f"exposure_nettingset_{item.id}"
+        assert shard.report(profile) == whole.report(profile)

@@ -116,6 +116,14 @@ SET_ROWS: list[tuple[str, Damage, set[str], str, str, str]] = [
     ("numeric amount", _terms("FXF_0000", soldAmount=5.0), {"NS_BALTIC"}, "bad-terms", "FXF_0000", "soldAmount"),
     ("NaN amount", _terms("FXF_0000", soldAmount="NaN"), {"NS_BALTIC"}, "bad-terms", "FXF_0000", "NaN"),
     ("negative", _terms("IRS_0000", notional="-5"), {"NS_ALDER"}, "bad-terms", "IRS_0000", "above zero"),
+    (
+        "immense",
+        _terms("IRS_0000", notional="10000000000001"),
+        {"NS_ALDER"},
+        "notional-out-of-range",
+        "IRS_0000",
+        "above 10000000000000",
+    ),
     ("unknown ccy", _terms("FXF_0000", boughtCurrency="CHF"), {"NS_BALTIC"}, "unknown-currency", "FXF_0000", "CHF"),
     (
         "unsupported ccy",

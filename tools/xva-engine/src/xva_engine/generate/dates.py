@@ -1,7 +1,7 @@
 """Calendars, periods and schedules by the engine's own library, so that both know the same holidays."""
 
 import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import ORE
@@ -65,7 +65,8 @@ def adjust(calendar: str, day: datetime.date) -> datetime.date:
     return _from_engine(_calendar(calendar).adjust(_to_engine(day), ORE.ModifiedFollowing))
 
 
-def schedule(calendar: str, start: datetime.date, end: datetime.date, tenor: str) -> list[datetime.date]:
+@lru_cache(maxsize=8192)
+def schedule(calendar: str, start: datetime.date, end: datetime.date, tenor: str) -> tuple[datetime.date, ...]:
     """Accrual dates, rolled back from the end, modified following; the first period may be short."""
     period = ORE.Period(int(tenor[:-1]), _UNITS[tenor[-1]])
     dates = ORE.Schedule(
@@ -78,7 +79,7 @@ def schedule(calendar: str, start: datetime.date, end: datetime.date, tenor: str
         ORE.DateGeneration.Backward,
         False,
     )
-    return [_from_engine(day) for day in dates]
+    return tuple(_from_engine(day) for day in dates)
 
 
 def fixing_dates(
@@ -91,4 +92,9 @@ def fixing_dates(
         return [fixing] if fixing < before else []
     last = min(end, before)
     days = ((start + datetime.timedelta(days=step)) for step in range((last - start).days))
-    return [day for day in days if calendar.isBusinessDay(_to_engine(day))]
+    return [day for day in days if _is_fixing_day(index.name, day)]
+
+
+@lru_cache(maxsize=65536)
+def _is_fixing_day(index: str, day: datetime.date) -> bool:
+    return bool(_fixing_calendar(index).isBusinessDay(_to_engine(day)))

@@ -16,7 +16,7 @@ Kind = Literal["rate", "spot", "lognormal-volatility", "normal-volatility", "haz
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _RANGES: dict[Kind, tuple[Decimal, Decimal]] = {
     "rate": (Decimal("-0.5"), Decimal(1)),
-    "spot": (Decimal(0), Decimal("1e9")),
+    "spot": (Decimal("1e-4"), Decimal("1e5")),
     "lognormal-volatility": (Decimal(0), Decimal(5)),
     "normal-volatility": (Decimal(0), Decimal("0.2")),
     "hazard": (Decimal("-1e-18"), Decimal(10)),

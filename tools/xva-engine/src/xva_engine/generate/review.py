@@ -181,7 +181,7 @@ class _Reviewer:
 
     def _in_base(self, currency: str, amount: Decimal) -> Decimal | None:
         if currency == self.base:
-            return amount
+            return amount.quantize(CENT, ROUND_HALF_EVEN)
         if self.base not in self.catalogue.currencies:
             return None
         pair = self.catalogue.pair(self.base, currency)

@@ -9,8 +9,11 @@ from xva_engine.contracts import TRADE_TERMS, FrozenTrade, NettingSet
 from xva_engine.generate.defects import Findings, TermsRefusedError
 from xva_engine.generate.documents.portfolio import BookedTrade
 from xva_engine.generate.review_sets import is_id
-from xva_engine.generate.trades import READERS, TradeContext
+from xva_engine.generate.trades import READERS, TradeContext, TradeView
+from xva_engine.generate.trades.base import Fault, refuse_if
 
+MOST_NOTIONAL = 10**13
+"""More is a slip of the keyboard, and sums of more would not fit the contract's decimals."""
 _RULE = "must be 1 to 64 of A-Z a-z 0-9 _ . -"
 
 
@@ -56,6 +59,7 @@ def _read(
     try:
         terms = model.model_validate(trade.terms)
         view = READERS[trade.trade_type](terms, replace(context, product=trade.trade_type))
+        refuse_if(_notional_faults(view))
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_context=False):
             place = ".".join(str(step) for step in fault["loc"])
@@ -69,6 +73,14 @@ def _read(
     netting_set = netting_sets.get(trade.netting_set_id)
     counterparty = netting_set.counterparty if netting_set is not None else ""
     return BookedTrade(trade.trade_id, trade.netting_set_id, counterparty, trade.trade_type, view)
+
+
+def _notional_faults(view: TradeView) -> list[Fault]:
+    return [
+        ("notional-out-of-range", f"an amount of {amount:f} {currency} is above {MOST_NOTIONAL}")
+        for currency, amount in view.notionals
+        if amount > MOST_NOTIONAL
+    ]
 
 
 def _sentence(kind: str, message: str, value: object) -> str:
