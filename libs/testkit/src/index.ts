@@ -7,3 +7,7 @@ export * from './event-hubs-emulator.ts';
 export * from './long-timers.ts';
 export * from './sample-package.ts';
 export { mergeBundle, shardBundle, standInEngineCommand, tarOf, untar } from './stand-in-engine.ts';
+export * from './batch-contract.ts';
+export * from './run-store-contract.ts';
+export * from './package-contracts.ts';
+export * from './sample-event.ts';

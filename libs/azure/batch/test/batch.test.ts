@@ -1,4 +1,4 @@
-import { batchAccount, startBatchEmulatorProcess, type BatchEmulatorProcess } from '@xva/testkit';
+import { batchAccount, describeBatchPort, startBatchEmulatorProcess, type BatchEmulatorProcess } from '@xva/testkit';
 import { BatchAdapter, BatchError, type TaskSpec } from '../src/index.ts';
 
 let emulator: BatchEmulatorProcess;
@@ -244,3 +244,10 @@ describe('Entra ID', () => {
     entra.close();
   });
 });
+
+describeBatchPort('the adapter on the emulator', () => ({
+  batch,
+  poolId: 'pool',
+  commands: { succeed: '/bin/true', fail: '/bin/sh -c "exit 30"' },
+  runTasks: () => Promise.resolve(),
+}));

@@ -1,5 +1,4 @@
-import type { RunRecord } from '@xva/contracts';
-import { startAzurite, type Azurite } from '@xva/testkit';
+import { describeRunStore, sampleRecord, startAzurite, type Azurite } from '@xva/testkit';
 import { joinLongText, maxTextLength, splitLongText } from '../src/long-text.ts';
 import { RunTable, TableError, TableStore } from '../src/index.ts';
 
@@ -15,41 +14,6 @@ beforeAll(async () => {
   await Promise.all([store.ensure(), runs.ensure()]);
 });
 afterAll(() => azurite.stop());
-
-function record(runId: string, change: Partial<RunRecord> = {}): RunRecord {
-  return {
-    schemaVersion: '1.0',
-    runId,
-    eventId: 'e'.repeat(32),
-    requestKey: { book: "O'NEIL".replace("'", '_'), asOf: '2026-09-30', cut: 'EOD', scenario: 'BASE', revision: 1 },
-    packageId: 'a'.repeat(64),
-    strict: false,
-    priority: 0,
-    deadline: null,
-    traceparent: null,
-    submittedBy: 'test',
-    state: 'queued',
-    outcome: null,
-    attempt: 1,
-    plan: {
-      schemaVersion: '1.0',
-      sharedInputHash: 'b'.repeat(64),
-      shards: [{ taskId: 'shard-0001', nettingSets: ['NS1'], costSeconds: 1 }],
-    },
-    attempts: [],
-    accepted: [],
-    merged: null,
-    retries: {},
-    reasons: [],
-    container: `run-${runId}`,
-    createdAt: '2026-09-30T10:00:00.000Z',
-    updatedAt: '2026-09-30T10:00:00.000Z',
-    startedAt: null,
-    finishedAt: null,
-    version: 1,
-    ...change,
-  };
-}
 
 describe('long text', () => {
   it('is cut between characters and comes back whole', () => {
@@ -137,17 +101,17 @@ describe('TableStore on Azurite', () => {
 describe('RunTable on Azurite', () => {
   it('keeps a record, changes it by compare-and-swap, and knows which are open', async () => {
     const reasons = [{ at: '2026-09-30T10:00:00.000Z', code: 'c', subject: 's', message: 'não – 😀' }];
-    const first = record('xva-20260930-a-1', { reasons });
+    const first = sampleRecord('xva-20260930-a-1', { reasons });
     expect(await runs.insert(first)).toMatchObject({ outcome: 'created' });
     expect(await runs.insert(first)).toEqual({ outcome: 'exists' });
     const stored = await runs.get('xva-20260930-a-1');
     expect(stored?.record).toEqual(first);
     expect(await runs.swap({ ...first, version: 2, state: 'failed' }, stored!.etag)).toEqual(expect.any(String));
     expect(await runs.swap({ ...first, version: 2 }, stored!.etag)).toBeUndefined();
-    await runs.insert(record('xva-20260930-a-2', { state: 'done', finishedAt: '2026-09-30T11:00:00.000Z' }));
+    await runs.insert(sampleRecord('xva-20260930-a-2', { state: 'done', finishedAt: '2026-09-30T11:00:00.000Z' }));
     const open: string[] = [];
     for await (const { record: found } of runs.listOpen()) open.push(found.runId);
-    expect(open).toEqual(['xva-20260930-a-1']);
+    expect(open.filter((id) => id.includes('-a-'))).toEqual(['xva-20260930-a-1']);
   });
 
   it('stores a plan of thousands of shards', async () => {
@@ -156,7 +120,7 @@ describe('RunTable on Azurite', () => {
       nettingSets: [`NETTING-SET-${index}`],
       costSeconds: index / 7,
     }));
-    const big = record('xva-20260929-big-1', {
+    const big = sampleRecord('xva-20260929-big-1', {
       plan: { schemaVersion: '1.0', sharedInputHash: 'b'.repeat(64), shards },
     });
     await runs.insert(big);
@@ -164,8 +128,8 @@ describe('RunTable on Azurite', () => {
   });
 
   it('filters by state, book and as-of date', async () => {
-    await runs.insert(record('xva-20260928-f-1', { state: 'running' }));
-    const page = await runs.page({ asOf: '2026-09-28', states: ['running', 'queued'], book: 'O_NEIL' }, 10);
+    await runs.insert(sampleRecord('xva-20260928-f-1', { state: 'running' }));
+    const page = await runs.page({ asOf: '2026-09-28', states: ['running', 'queued'], book: 'RATES' }, 10);
     expect(page.runs.map((run) => run.record.runId)).toEqual(['xva-20260928-f-1']);
     expect((await runs.page({ asOf: '2026-09-28', states: ['done'] }, 10)).runs).toEqual([]);
   });
@@ -178,3 +142,5 @@ describe('RunTable on Azurite', () => {
     expect(await runs.isPinned('xva-20260930-a-1')).toBe(false);
   });
 });
+
+describeRunStore('Table Storage', () => runs);

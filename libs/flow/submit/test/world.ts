@@ -212,16 +212,20 @@ export class World {
   }
 
   /** Lets one task run to its end, as the node would. `zombie`: its bundle appears, but another execution follows. */
-  execute({ task }: { job: FakeJob; task: FakeTask }, zombie = false): void {
-    const { spec } = task;
+  execute(found: { job: FakeJob; task: FakeTask }, zombie = false): void {
+    const { spec } = found.task;
     const next = zombie ? undefined : this.exits.get(spec.id)?.shift();
     const exit = next === undefined ? 0 : next;
     this.now += 1;
     if (exit === 0) this.#writeBundle(spec);
-    if (zombie) return;
+    if (!zombie) this.finish(found, exit);
+  }
+
+  /** A task's end as Batch shows it. */
+  finish({ task }: { task: FakeTask }, exit: Exit): void {
     const failed = exit !== 0;
     task.facts = {
-      id: spec.id,
+      id: task.spec.id,
       state: 'completed',
       exitCode: exit ?? undefined,
       result: failed ? 'failure' : 'success',
