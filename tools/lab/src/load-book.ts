@@ -63,6 +63,8 @@ export class LabSql {
       authentication: { type: 'default', options: { userName: user, password } },
       options: { port, database, encrypt: options.encrypt ?? false, trustServerCertificate: true, useUTC: true },
     });
+    // A lost connection fails the request under way; nobody listens when it is idle.
+    connection.on('error', () => undefined);
     await new Promise<void>((resolve, reject) => {
       connection.connect((error) => (error ? reject(error) : resolve()));
     });
