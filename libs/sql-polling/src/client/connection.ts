@@ -77,6 +77,7 @@ export class SqlConnection implements SqlRunner {
   readonly #connection: Connection;
   readonly #options: SqlConnectionOptions;
   #broken = false;
+  #active = false;
 
   private constructor(connection: Connection, options: SqlConnectionOptions) {
     this.#connection = connection;
@@ -125,9 +126,14 @@ export class SqlConnection implements SqlRunner {
     return this.#broken;
   }
 
+  /**
+   * Ends the connection. With a request under way it is cancelled first and the socket closed at its end: closing under a
+   * response that is being read makes the client throw where nobody can catch it.
+   */
   close(): void {
     this.#broken = true;
-    this.#connection.close();
+    if (this.#active) this.#connection.cancel();
+    else this.#connection.close();
   }
 
   /**
@@ -159,39 +165,39 @@ export class SqlConnection implements SqlRunner {
   ): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
       const sets: MutableSet[] = [];
-      const fail = (error: SqlError): void => {
-        clearTimeout(deadline);
-        // What follows in the stream belongs to nobody: this connection serves no other request.
-        if (['connection', 'timeout'].includes(error.kind) || ['ESHAPE', 'ETOOMANYROWS'].includes(error.code)) {
-          this.close();
-        }
+      let failure: SqlError | undefined;
+      // What follows in the stream belongs to nobody: this connection serves no other request.
+      const giveUp = (error: SqlError): void => {
+        if (failure !== undefined) return;
+        failure = error;
         reject(error);
+        this.close();
       };
       const deadline = setTimeout(() => {
-        fail(
-          new SqlError(statement.name, { code: 'EDEADLINE', message: `not done in ${this.#options.deadlineMs} ms` }),
-        );
+        const message = `not done in ${this.#options.deadlineMs} ms`;
+        giveUp(new SqlError(statement.name, { code: 'EDEADLINE', message }));
       }, this.#options.deadlineMs);
       const request = new Request(statement.sql, (error, rowCount) => {
-        if (error) fail(translateSqlError(statement.name, error));
-        else {
-          clearTimeout(deadline);
-          resolve({ resultSets: sets, rowCount: rowCount ?? 0 });
-        }
+        clearTimeout(deadline);
+        this.#active = false;
+        const known = failure ?? (error ? translateSqlError(statement.name, error) : undefined);
+        if (this.#broken || known?.kind === 'connection' || known?.kind === 'timeout') this.close();
+        if (known === undefined) resolve({ resultSets: sets, rowCount: rowCount ?? 0 });
+        else reject(known);
       });
       request.on('columnMetadata', (received) => {
         const columns = (received as RawColumn[]).map(({ colName, type }) => ({ name: colName, type: type.name }));
         const twice = columns.find(({ name }, index) => columns.findIndex((other) => other.name === name) !== index);
         if (twice !== undefined) {
-          fail(new SqlError(statement.name, { code: 'ESHAPE', message: `two columns are called "${twice.name}"` }));
+          giveUp(new SqlError(statement.name, { code: 'ESHAPE', message: `two columns are called "${twice.name}"` }));
         }
         sets.push({ columns, rows: [] });
       });
       request.on('row', (cells: { value: unknown }[]) => {
         const set = sets.at(-1);
-        if (set === undefined) return;
+        if (set === undefined || failure !== undefined) return;
         if (set.rows.length >= maxRows) {
-          fail(new SqlError(statement.name, { code: 'ETOOMANYROWS', message: `more than ${maxRows} rows` }));
+          giveUp(new SqlError(statement.name, { code: 'ETOOMANYROWS', message: `more than ${maxRows} rows` }));
           return;
         }
         const row: Record<string, Cell> = {};
@@ -202,6 +208,7 @@ export class SqlConnection implements SqlRunner {
         const { type: dataType, length } = tediousType(type);
         request.addParameter(name, dataType, values[name], length === undefined ? {} : { length });
       }
+      this.#active = true;
       if (asBatch) this.#connection.execSqlBatch(request);
       else this.#connection.execSql(request);
     });
