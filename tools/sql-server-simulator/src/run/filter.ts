@@ -10,7 +10,7 @@ const bareContext = { variables: new Map(), tableVariables: new Map() } as unkno
 export const compileFilter: FilterCompiler = (table, spec: IndexSpec) => {
   if (spec.filter === undefined) return () => true;
   const scope = new Scope(bareContext);
-  scope.sources.push({ alias: table.name, columns: table.columns });
+  scope.sources.push({ alias: table.name, columns: table.columns.map(({ name, type }) => ({ name, type })) });
   const predicate = compilePredicate(spec.filter.expression, scope);
   return (values) => predicate({ rows: [[...values]], refs: [], parent: undefined, slots: [] }) === true;
 };
