@@ -37,6 +37,7 @@ export class ChildFailedError extends Error {
 interface Running {
   readonly spec: ChildSpec;
   process: ChildProcess;
+  /** Its end is meant: it is not started again. */
   stopping: boolean;
   restarts: number;
   exited: Promise<void>;
@@ -132,12 +133,36 @@ export class Children {
     return facts;
   }
 
-  /** Kills a child with -9 as a fault; it comes back if its spec says so. */
+  /** Kills a child with -9 as a fault; it comes back if its spec says so, however often this was asked for. */
   kill(name: string): boolean {
-    const pid = this.pidOf(name);
-    if (pid === undefined) return false;
+    const child = this.#running.find((one) => one.spec.name === name);
+    const pid = child?.process.pid;
+    if (child === undefined || pid === undefined) return false;
+    child.restarts = 0;
     signalGroup(pid, 'SIGKILL');
     return true;
+  }
+
+  /** Kills a child with -9 and keeps it down until `revive`. */
+  async hold(name: string): Promise<void> {
+    const child = this.#named(name);
+    child.stopping = true;
+    if (child.process.pid !== undefined) signalGroup(child.process.pid, 'SIGKILL');
+    await child.exited;
+  }
+
+  /** Starts a child that was held, on the same ports, and waits until it is ready. */
+  async revive(name: string, timeoutMs = 60_000): Promise<void> {
+    const child = this.#named(name);
+    child.stopping = false;
+    await this.#launch(child, timeoutMs);
+    this.#notify({ name, event: 'restarted', detail: `pid ${child.process.pid ?? 0}` });
+  }
+
+  #named(name: string): Running {
+    const child = this.#running.find((one) => one.spec.name === name);
+    if (child === undefined) throw new Error(`no child is called ${name}`);
+    return child;
   }
 
   /** Stops all in reverse order of their start; after the grace time a child is killed. */
@@ -209,7 +234,7 @@ export class Children {
     const readyLine = new Promise<Record<string, unknown>>((resolve) => {
       lines.on('line', (line) => {
         log.write(`${line}\n`);
-        if (line.startsWith('{"ready":true')) resolve(JSON.parse(line) as Record<string, unknown>);
+        if (/^\{"ready": ?true/.test(line)) resolve(JSON.parse(line) as Record<string, unknown>);
       });
     });
     if (spec.ready === 'line') return Promise.race([readyLine, failed]);
