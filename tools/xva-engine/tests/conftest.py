@@ -1,4 +1,4 @@
-"""Settings of the input API's tests."""
+"""Settings of all tests."""
 
 import pytest
 
