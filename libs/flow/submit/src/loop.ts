@@ -26,6 +26,8 @@ export interface LoopOptions {
 interface Entry {
   readonly runId: string;
   known: StoredRun | undefined;
+  /** After a failure what is known may be old: it is read again. */
+  stale: boolean;
   dueAt: number;
   deepAt: number;
   movedAt: number;
@@ -42,7 +44,7 @@ export interface LoopHooks {
 const errorDelayMs = 250;
 const maxErrorDelayMs = 30_000;
 /** After so many failures in a row the run's record says what it waits for. */
-const failuresToTell = 4;
+const failuresToTell = 2;
 
 /** Wait until the next look: at least `pollMs`, and about a hundredth of the time since something moved. */
 export function pollDelayMs(sinceMovedMs: number, options: Pick<LoopOptions, 'pollMs' | 'pollMaxMs'>): number {
@@ -78,6 +80,7 @@ export class RunLoop {
     const entry = this.#entries.get(runId) ?? this.#enter(runId);
     if (known !== undefined && (entry.known === undefined || known.record.version > entry.known.record.version)) {
       entry.known = known;
+      entry.stale = false;
     }
     entry.dueAt = 0;
     entry.again = entry.busy;
@@ -126,6 +129,7 @@ export class RunLoop {
     const entry: Entry = {
       runId,
       known: undefined,
+      stale: false,
       dueAt: 0,
       deepAt: 0,
       movedAt: now,
@@ -190,13 +194,14 @@ export class RunLoop {
       await this.#refreshSlots();
       const result = await reconcileRun(entry.runId, this.#deps, {
         // A deep look reads the record too: somebody else may have changed it and left nothing to stumble over.
-        known: deep && entry.known?.record.state !== 'queued' ? undefined : entry.known,
+        known: entry.stale || (deep && entry.known?.record.state !== 'queued') ? undefined : entry.known,
         deep,
         admit: (run) => this.#admit(run),
         signal,
         onRecord: (run) => (entry.known = run),
       });
       entry.failures = 0;
+      entry.stale = false;
       if (deep) entry.deepAt = started + this.#options.deepMs;
       if (entry.known?.record.version !== version) entry.movedAt = this.#now();
       if (result.kind === 'over' || result.kind === 'gone') this.#leave(entry);
@@ -206,7 +211,7 @@ export class RunLoop {
     } catch (error) {
       if (signal?.aborted === true) return 'error';
       entry.failures += 1;
-      entry.known = undefined;
+      entry.stale = true;
       entry.dueAt = this.#now() + Math.min(maxErrorDelayMs, errorDelayMs * 2 ** Math.min(entry.failures - 1, 10));
       this.#hooks.onPass?.('error', this.#now() - started);
       this.#deps.logger.warn(
