@@ -31,9 +31,17 @@ export class ControllerClient {
     return response;
   }
 
+  /** All runs of a book, over all pages. */
   async listRuns(book: string): Promise<readonly RunView[]> {
-    const response = await this.#get(`/v1/runs?book=${encodeURIComponent(book)}`);
-    return parseContract(runPageSchema, await response.json(), 'run page').items;
+    const runs: RunView[] = [];
+    for (let page: string | undefined = ''; page !== undefined;) {
+      const more: string = page === '' ? '' : `&page=${encodeURIComponent(page)}`;
+      const response = await this.#get(`/v1/runs?book=${encodeURIComponent(book)}${more}`);
+      const found = parseContract(runPageSchema, await response.json(), 'run page');
+      runs.push(...found.items);
+      page = found.nextPage;
+    }
+    return runs;
   }
 
   /** Undefined while there is no such run, or while the controller cannot be reached (it may be restarting). */
@@ -43,7 +51,8 @@ export class ControllerClient {
       return parseContract(runViewSchema, await response.json(), 'run');
     } catch (error) {
       if (error instanceof Error && / 404 /.test(error.message)) return undefined;
-      if (error instanceof TypeError || (error instanceof Error && / 50[0-9] |Timeout/.test(error.message)))
+      if (error instanceof TypeError) return undefined;
+      if (error instanceof Error && (error.name === 'TimeoutError' || / 50[0-9] /.test(error.message)))
         return undefined;
       throw error;
     }
