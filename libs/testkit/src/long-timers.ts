@@ -4,9 +4,9 @@
  */
 export function letLongTimersGo(): void {
   const original = globalThis.setTimeout;
-  const patched = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]): NodeJS.Timeout => {
-    const timer = original(callback, ms, ...args);
-    return ms !== undefined && ms > 60_000 ? timer.unref() : timer;
+  const patched = (...args: Parameters<typeof setTimeout>): NodeJS.Timeout => {
+    const timer = original(...args);
+    return (args[1] ?? 0) > 60_000 ? timer.unref() : timer;
   };
-  globalThis.setTimeout = Object.assign(patched, { __promisify__: original.__promisify__ });
+  globalThis.setTimeout = Object.assign(patched, { __promisify__: original.__promisify__ }) as typeof setTimeout;
 }

@@ -1,0 +1,212 @@
+import type { Clock } from '@xva/runtime';
+import { type SampleEvent } from '@xva/testkit';
+import {
+  Packager,
+  StepFailure,
+  type DeadLetter,
+  type DeadLetters,
+  type EventIds,
+  type Happening,
+  type InputApiPort,
+  type JobAnswer,
+  type JobApiPort,
+  type PackagerSettings,
+  type ReceivedEvent,
+  type WorkObjects,
+} from '../src/index.ts';
+
+/** Time that passes only when someone sleeps: waits take no time in tests and are seen. */
+export class JumpingClock implements Clock {
+  #now = Date.parse('2026-09-30T18:00:00Z');
+  readonly slept: number[] = [];
+
+  now(): Date {
+    return new Date(this.#now);
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    this.slept.push(ms);
+    await Promise.resolve();
+    if (signal?.aborted !== true) this.#now += ms;
+  }
+}
+
+export class FakeObjects implements WorkObjects {
+  readonly requests = new Map<string, Uint8Array>();
+  readonly objects = new Map<string, Uint8Array>();
+  readonly touched: string[] = [];
+  readonly written: string[] = [];
+
+  readRequest(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
+    return Promise.resolve(this.requests.get(name)?.subarray(0, maxBytes));
+  }
+
+  findObject(name: string): ReturnType<WorkObjects['findObject']> {
+    const size = this.objects.get(name)?.length;
+    if (size === undefined) return Promise.resolve(undefined);
+    const touch = (): Promise<'touched' | 'gone'> => {
+      if (!this.objects.has(name)) return Promise.resolve('gone');
+      this.touched.push(name);
+      return Promise.resolve('touched');
+    };
+    return Promise.resolve({ size, touch });
+  }
+
+  putObject(name: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
+    if (this.objects.has(name)) return Promise.resolve('exists');
+    this.objects.set(name, bytes);
+    this.written.push(name);
+    return Promise.resolve('created');
+  }
+
+  async putObjectStream(name: string, chunks: AsyncIterable<Uint8Array>): Promise<'created' | 'exists'> {
+    const all: Uint8Array[] = [];
+    for await (const chunk of chunks) all.push(chunk);
+    return this.putObject(name, Buffer.concat(all));
+  }
+}
+
+export class FakeDeadLetters implements DeadLetters {
+  readonly letters = new Map<string, { letter: DeadLetter; version: string }>();
+  #version = 0;
+
+  get(id: string): ReturnType<DeadLetters['get']> {
+    return Promise.resolve(this.letters.get(id));
+  }
+
+  put(letter: DeadLetter, version: string | undefined): Promise<boolean> {
+    if (this.letters.get(letter.id)?.version !== version) return Promise.resolve(false);
+    this.letters.set(letter.id, { letter, version: String(++this.#version) });
+    return Promise.resolve(true);
+  }
+
+  async *list(): AsyncGenerator<DeadLetter> {
+    for (const { letter } of this.letters.values()) yield await Promise.resolve(letter);
+  }
+}
+
+/** An input API that answers with the samples' packages, after what is in `failures` has been thrown. */
+export class FakeInputApi implements InputApiPort {
+  readonly samples: SampleEvent[];
+  readonly failures: StepFailure[] = [];
+  readonly partFailures: StepFailure[] = [];
+  answer: ((sample: SampleEvent) => Uint8Array) | undefined;
+  part: ((bytes: Buffer) => Uint8Array) | undefined;
+  created = 0;
+  opened: string[] = [];
+  running = 0;
+  mostRunning = 0;
+
+  constructor(samples: SampleEvent[]) {
+    this.samples = samples;
+  }
+
+  async createPackage(request: Uint8Array): Promise<Uint8Array> {
+    this.created += 1;
+    this.running += 1;
+    this.mostRunning = Math.max(this.mostRunning, this.running);
+    await new Promise((resolve) => setImmediate(resolve));
+    this.running -= 1;
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw failure;
+    const sample = this.samples.find((candidate) => candidate.requestBytes.equals(request));
+    if (sample === undefined) throw new Error('a request that was never frozen');
+    return this.answer?.(sample) ?? sample.manifestBytes;
+  }
+
+  openPart(_packageId: string, sha256: string): Promise<AsyncIterable<Uint8Array>> {
+    this.opened.push(sha256);
+    const failure = this.partFailures.shift();
+    if (failure !== undefined) return Promise.reject(failure);
+    const bytes = this.samples.map((sample) => sample.parts.get(sha256)).find((found) => found !== undefined);
+    if (bytes === undefined) return Promise.reject(new Error(`no part ${sha256}`));
+    return Promise.resolve(chunked(this.part?.(bytes) ?? bytes, 7));
+  }
+}
+
+async function* chunked(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield await Promise.resolve(bytes.subarray(at, at + size));
+}
+
+/** A controller that keeps runs by event, as the real one does. */
+export class FakeJobApi implements JobApiPort {
+  readonly runs = new Map<string, string>();
+  readonly failures: StepFailure[] = [];
+  asked = 0;
+  change: ((answer: JobAnswer) => JobAnswer) | undefined;
+  readonly #runIdOf: (eventId: string) => string;
+
+  constructor(samples: readonly SampleEvent[]) {
+    this.#runIdOf = (eventId) => samples.find(({ event }) => event.id === eventId)?.event.data.runId ?? 'unknown';
+  }
+
+  submit(request: Parameters<JobApiPort['submit']>[0]): Promise<JobAnswer> {
+    this.asked += 1;
+    const failure = this.failures.shift();
+    if (failure !== undefined) return Promise.reject(failure);
+    const known = this.runs.get(request.eventId);
+    if (known === undefined) this.runs.set(request.eventId, request.packageId);
+    const answer = {
+      created: known === undefined,
+      eventId: request.eventId,
+      runId: this.#runIdOf(request.eventId),
+      packageId: known ?? request.packageId,
+      state: 'queued',
+    };
+    return Promise.resolve(this.change?.(answer) ?? answer);
+  }
+}
+
+export const settings: PackagerSettings = {
+  patience: { budgetMs: 60_000, baseDelayMs: 100, maxDelayMs: 5_000, operatorDelayMs: 10_000 },
+  breaker: { failures: 5, coolDownMs: 2_000 },
+  packagesAtOnce: 4,
+  transfersAtOnce: 8,
+  smallPartBytes: 1_000,
+  maxPartBytes: 1_000_000,
+  maxPackageBytes: 2_000_000,
+  maxRequestBytes: 1_000_000,
+};
+
+/** Everything that a packager talks to, and what it said. */
+export class Rig {
+  readonly clock = new JumpingClock();
+  readonly objects = new FakeObjects();
+  readonly deadLetters = new FakeDeadLetters();
+  readonly inputApi: FakeInputApi;
+  readonly jobApi: FakeJobApi;
+  readonly happenings: { ids: EventIds; happening: Happening }[] = [];
+  readonly samples: SampleEvent[];
+
+  constructor(samples: SampleEvent[]) {
+    this.samples = samples;
+    this.inputApi = new FakeInputApi(samples);
+    this.jobApi = new FakeJobApi(samples);
+    for (const { requestName, requestBytes } of samples) this.objects.requests.set(requestName, requestBytes);
+  }
+
+  packager(change: Partial<PackagerSettings> = {}): Packager {
+    return new Packager(
+      {
+        objects: this.objects,
+        inputApi: this.inputApi,
+        jobApi: this.jobApi,
+        deadLetters: this.deadLetters,
+        clock: this.clock,
+        random: () => 0.5,
+        notice: (ids, happening) => this.happenings.push({ ids, happening }),
+      },
+      { ...settings, ...change },
+    );
+  }
+}
+
+/** Stands for the end of the process: nothing catches it. */
+export class CrashError extends Error {
+  override readonly name = 'CrashError';
+}
+
+export const received = (sample: SampleEvent): ReceivedEvent => ({ bytes: sample.eventBytes, source: null });
+export const never = new AbortController().signal;
+export const transient = (reason = 'input-api-unavailable'): StepFailure =>
+  new StepFailure('transient', reason, 'down');
