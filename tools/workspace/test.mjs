@@ -38,7 +38,7 @@ async function check(name, command, args, options) {
 
 async function pytest() {
   const report = join(scratch, 'pytest.xml');
-  const { ok } = await start('pytest', '../../.venv/bin/pytest', [`--junitxml=${report}`], {
+  const { ok } = await start('pytest', '../../.venv/bin/pytest', ['-n', '2', `--junitxml=${report}`], {
     cwd: join(root, 'tools/xva-engine'),
   });
   let counted = 0;

@@ -4,7 +4,10 @@ import { currencyCode, decimalString, isoDate, tenor } from '../scalars.ts';
 const indexName = z.string().regex(/^[A-Z]{3}-[A-Z0-9-]{2,30}$/, 'must be an index such as EUR-EURIBOR-6M');
 const positive = decimalString.refine((text) => !text.startsWith('-') && Number(text) > 0, 'must be above zero');
 
-/** Rate swap, fixed against floating; day counts, calendars and lags come from the index's conventions. */
+/**
+ * Rate swap, fixed against floating; day counts, calendars and lags come from the index's conventions. With `BRL-CDI`
+ * (pré × CDI) both legs pay once: `fixedTenor` covers the whole life and the spread is 0.
+ */
 export const rateSwapTerms = z.strictObject({
   currency: currencyCode,
   notional: positive,
@@ -59,7 +62,10 @@ export const fxOptionTerms = z.strictObject({
   expiryDate: isoDate,
 });
 
-/** European swaption, physically settled; the underlying swap starts after `exerciseDate`. */
+/**
+ * European swaption, physically settled; the underlying swap starts after `exerciseDate`. `fixedLeg` is our side of that
+ * swap, whether we are long or short the option.
+ */
 export const swaptionTerms = rateSwapTerms.extend({
   position: z.enum(['Long', 'Short']),
   exerciseDate: isoDate,
