@@ -322,3 +322,86 @@ describe('the request table', () => {
     expect(await raw.run(`SELECT Status FROM xva.RunRequest WHERE RequestId = ${requestId}`)).toEqual([{ Status: 2 }]);
   });
 });
+
+/** Only where faults can be armed. */
+const withFaults = process.env['MSSQL_URL'] === undefined ? describe : describe.skip;
+
+withFaults('in trouble', () => {
+  let pool: SqlPool;
+  const caught = (promise: Promise<unknown>): Promise<unknown> => promise.catch((error: unknown) => error);
+  const arm = (tag: string, action: Readonly<Record<string, unknown>>): Promise<void> =>
+    target.simulator!.arm({ point: 'statement', match: { tag: `xva:${tag}` }, action });
+
+  beforeEach(async () => {
+    await emptyTables();
+    pool = openPool();
+  });
+  afterEach(async () => {
+    pool.close();
+    await target.simulator!.clearFaults();
+  });
+
+  it.each([
+    [1205, 'deadlock'],
+    [40613, 'failover'],
+    [10928, 'throttled'],
+    [40501, 'throttled'],
+  ])('error %i of the claim is %s, and the next claim has the row', async (number, kind) => {
+    const requestId = await insertRow(pool);
+    const source = sourceOn(pool);
+    await arm('claim', { kind: 'error', number });
+    expect(await caught(source.claim(1))).toMatchObject({ number, kind, retryable: true, statement: 'claim' });
+    expect((await source.claim(1)).claimed.map((row) => row.requestId)).toEqual([requestId]);
+  });
+
+  it('a claim whose answer is lost costs the lease, nothing more', async () => {
+    const requestId = await insertRow(pool);
+    const source = sourceOn(pool);
+    await arm('claim', { kind: 'drop', after: true });
+    expect(await caught(source.claim(1))).toMatchObject({ kind: 'connection', retryable: true });
+    await raw.run('UPDATE xva.RunRequest SET LockedUntil = SYSUTCDATETIME() WHERE Status = 1');
+    expect((await source.claim(1)).claimed.map((row) => row.requestId)).toEqual([requestId]);
+  });
+
+  it('a completion whose answer is lost can be repeated', async () => {
+    await insertRow(pool);
+    const source = sourceOn(pool);
+    const { claimed } = await source.claim(1);
+    await arm('complete', { kind: 'drop', after: true });
+    expect(await caught(source.complete(claimed[0]!, 'd'.repeat(32)))).toMatchObject({ kind: 'connection' });
+    expect(await source.complete(claimed[0]!, 'd'.repeat(32))).toBe(true);
+  });
+
+  it('a connection lost in the middle of a result gives no half of it', async () => {
+    const values = Array.from({ length: 900 }, (_, index) => `('2026-09-30', N'EOD', N'BASE', N'Q${index}', 1)`);
+    await raw.run(`INSERT INTO xva.Quote (AsOf, Cut, Scenario, QuoteKey, QuoteValue) VALUES ${values.join(', ')}`);
+    await insertRow(pool);
+    const source = sourceOn(pool);
+    const { claimed } = await source.claim(1);
+    await arm('details-snapshot', { kind: 'dropMidResult', rows: 300 });
+    expect(await caught(source.readDetails(claimed[0]!))).toMatchObject({ kind: 'connection', retryable: true });
+    const again = await source.readDetails(claimed[0]!);
+    expect(again).toMatchObject({ outcome: 'read' });
+    expect(again.outcome === 'read' && again.details.quotes.length).toBe(901);
+  });
+
+  it.each([
+    ['the request timeout', { requestTimeoutMs: 200, deadlineMs: 10_000 }, 'ETIMEOUT'],
+    ['the deadline', { requestTimeoutMs: 10_000, deadlineMs: 200 }, 'EDEADLINE'],
+  ])(
+    'an answer that does not come is given up at %s, and the next one is asked for anew',
+    async (_what, times, code) => {
+      const requestId = await insertRow(pool);
+      const impatient = new SqlPool(() => SqlConnection.connect({ ...target.options, ...times }), 1);
+      const source = sourceOn(impatient);
+      await source.ping();
+      await arm('claim', { kind: 'latency', ms: 3_000 });
+      const started = performance.now();
+      expect(await caught(source.claim(1))).toMatchObject({ kind: 'timeout', code, retryable: true });
+      expect(performance.now() - started).toBeLessThan(2_500);
+      await target.simulator!.clearFaults();
+      expect((await source.claim(1)).claimed.map((row) => row.requestId)).toEqual([requestId]);
+      impatient.close();
+    },
+  );
+});

@@ -13,6 +13,9 @@ export interface SqlSimulatorProcess {
   readonly port: number;
   readonly controlUrl: string;
   readonly pid: number;
+  /** Arms a fault rule; see the simulator's README. */
+  arm(rule: Readonly<Record<string, unknown>>): Promise<void>;
+  clearFaults(): Promise<void>;
   /** Kills it with -9 and starts it again on the same ports and data. */
   crash(): Promise<void>;
   stop(): Promise<void>;
@@ -67,10 +70,21 @@ export async function startSqlSimulatorProcess(extraArgs: readonly string[] = []
   let running = await launch([...args, '--port', '0', '--control-port', '0']);
   const port = portOf(running.endpoints.tds);
   const controlPort = portOf(running.endpoints.control);
+  const { control } = running.endpoints;
+  const faults = async (method: string, rule?: unknown): Promise<void> => {
+    const response = await fetch(`${control}/control/faults`, {
+      method,
+      ...(rule === undefined ? {} : { body: JSON.stringify(rule), headers: { 'content-type': 'application/json' } }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`control faults: ${response.status} ${text}`);
+  };
   return {
     host: '127.0.0.1',
     port,
-    controlUrl: running.endpoints.control,
+    controlUrl: control,
+    arm: (rule) => faults('POST', rule),
+    clearFaults: () => faults('DELETE'),
     get pid() {
       return running.pid;
     },

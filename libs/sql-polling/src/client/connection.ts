@@ -177,7 +177,8 @@ export class SqlConnection implements SqlRunner {
         const message = `not done in ${this.#options.deadlineMs} ms`;
         giveUp(new SqlError(statement.name, { code: 'EDEADLINE', message }));
       }, this.#options.deadlineMs);
-      const request = new Request(statement.sql, (error, rowCount) => {
+      // The name goes first, for the DBA who finds the statement in a trace or the plan cache.
+      const request = new Request(`/* xva:${statement.name} */\n${statement.sql}`, (error, rowCount) => {
         clearTimeout(deadline);
         this.#active = false;
         const known = failure ?? (error ? translateSqlError(statement.name, error) : undefined);
