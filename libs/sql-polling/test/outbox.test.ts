@@ -196,6 +196,30 @@ describe('the request table', () => {
     });
   });
 
+  it('reads serializable where snapshots are not allowed, and notices when that changes', async () => {
+    await insertRow(pool);
+    await insertRow(pool, { revision: 2 });
+    const source = sourceOn(pool);
+    const { claimed } = await source.claim(2);
+    expect(await source.readDetails(claimed[0]!)).toMatchObject({ consistency: 'snapshot' });
+    await raw.run('ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION OFF');
+    try {
+      await expect(source.readDetails(claimed[0]!)).rejects.toMatchObject({ number: 3952 });
+      const read = await source.readDetails(claimed[0]!);
+      expect(read).toMatchObject({
+        outcome: 'read',
+        consistency: 'serializable',
+        details: { trades: [{ tradeId: 'T1' }] },
+      });
+      expect(await source.checkConsistency()).toContain('SERIALIZABLE');
+      // No lock outlives the read.
+      await raw.run('UPDATE xva.Quote SET QuoteValue = QuoteValue');
+      expect(await source.complete(claimed[0]!, 'e'.repeat(32))).toBe(true);
+    } finally {
+      await raw.run('ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON');
+    }
+  });
+
   it('says what the claim would make of each row, and changes none', async () => {
     const source = sourceOn(pool);
     const ids: Record<string, string> = {};

@@ -27,6 +27,8 @@ interface KnownError {
 const knownErrors: ReadonlyMap<number, KnownError> = new Map<number, KnownError>([
   [1205, { kind: 'deadlock', retryable: true }],
   [3960, { kind: 'deadlock', retryable: true }],
+  // Snapshots are not allowed (any more): the source asks the database again and reads in the other way.
+  [3952, { kind: 'statement', retryable: true }],
   [1222, { kind: 'lock-timeout', retryable: true }],
   [10928, { kind: 'throttled', retryable: true }],
   [10929, { kind: 'throttled', retryable: true }],
