@@ -50,9 +50,7 @@ export interface RequestSourceLike {
     readonly claimed: readonly ClaimedRowLike[];
     readonly poisoned: readonly { readonly requestId: string; readonly reason: string }[];
   }>;
-  readDetails(
-    claimed: ClaimedRowLike,
-  ): Promise<
+  readDetails(claimed: ClaimedRowLike): Promise<
     | {
         readonly outcome: 'read';
         readonly row: SourceRowLike;
