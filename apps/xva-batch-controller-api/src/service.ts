@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import {
   deriveRunId,
   parseContractText,
@@ -178,7 +177,7 @@ export class ControllerService {
   async resultFile(
     runId: string,
     name: string,
-  ): Promise<{ size: number; sha256: string; contentType: string; open: () => Promise<Readable> }> {
+  ): Promise<{ size: number; sha256: string; contentType: string; open: () => Promise<NodeJS.ReadableStream> }> {
     const published = await this.#published(runId);
     const file = published.files.find((one) => one.name === name);
     if (file === undefined) throw notFound(`file ${name} in the result of run ${runId}`);
@@ -189,7 +188,7 @@ export class ControllerService {
       open: async () => {
         const opened = await this.#deps.ledger.results.openRead(file.blob);
         if (opened === undefined) throw notFound(`file ${name} in the result of run ${runId}`);
-        return opened.stream as Readable;
+        return opened.stream;
       },
     };
   }

@@ -34,11 +34,8 @@ interface Started {
 
 async function launch(args: readonly string[]): Promise<Started> {
   const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
-  const env = { ...process.env };
-  delete env['NODE_OPTIONS'];
   const child = spawn(process.execPath, [...flags, main, '--exit-with-parent', ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env,
   });
   child.stdin.on('error', () => undefined);
   const said: string[] = [];
@@ -85,8 +82,12 @@ export async function startBatchEmulatorProcess(
     get pid() {
       return running.pid;
     },
-    arm: async (rule) => void (await send('POST', 'faults', rule)),
-    clearFaults: async () => void (await send('DELETE', 'faults')),
+    arm: async (rule) => {
+      await send('POST', 'faults', rule);
+    },
+    clearFaults: async () => {
+      await send('DELETE', 'faults');
+    },
     verb: (name, body) => send('POST', name, body),
     crash: async () => {
       await running.kill();

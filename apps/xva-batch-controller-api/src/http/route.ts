@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { Principal, Role } from './auth.ts';
 
@@ -13,7 +12,11 @@ export interface Call<P, Q, B> {
 
 export type Answer =
   | { readonly status: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> }
-  | { readonly status: number; readonly stream: Readable; readonly headers: Readonly<Record<string, string>> };
+  | {
+      readonly status: number;
+      readonly stream: NodeJS.ReadableStream;
+      readonly headers: Readonly<Record<string, string>>;
+    };
 
 export interface ResponseDoc {
   readonly description: string;
@@ -42,5 +45,5 @@ export interface Route<
 
 /** Keeps the types of one row while it is written. */
 export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(row: Route<P, Q, B>): Route {
-  return row as unknown as Route;
+  return row;
 }

@@ -154,7 +154,7 @@ export function buildHttp(options: HttpOptions): Express {
       limit: options.rateLimitPerMinute,
       standardHeaders: 'draft-7',
       legacyHeaders: false,
-      keyGenerator: (_request, response) => localsOf(response as Response).principal?.name ?? '',
+      keyGenerator: (_request, response) => localsOf(response).principal?.name ?? '',
       handler: () => {
         throw new ProblemError(
           429,
@@ -206,7 +206,6 @@ export interface RunningHttp {
 
 /** Binds the application. Port 0 = any free one. */
 export async function listenHttp(app: Express, host: string, port: number): Promise<RunningHttp> {
-  // eslint-disable-next-line @typescript-eslint/no-misused-promises -- Express answers its own errors
   const server: Server = createServer({ requestTimeout: 60_000, headersTimeout: 20_000 }, app);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -65,7 +65,7 @@ export async function addInBulk(tasks: readonly Models.TaskAddParameter[], optio
       const { id } = pending.task;
       const item = byId.get(id.toLowerCase());
       const code = item?.error?.code ?? '';
-      const status = String(item?.status ?? 'servererror').toLowerCase();
+      const status = (item?.status ?? 'servererror').toLowerCase();
       if (status === 'success') created.push(id);
       else if (code === 'TaskExists') existed.push(id);
       else if (status === 'clienterror')
@@ -109,6 +109,6 @@ export async function addInBulk(tasks: readonly Models.TaskAddParameter[], optio
   // A worker may end while another puts tasks back: the rounds go on until nothing is left.
   do await Promise.all(Array.from({ length: workers }, work));
   while (failed === undefined && queue.length > 0);
-  if (failed !== undefined) throw (failed as { readonly error: unknown }).error;
+  if (failed !== undefined) throw failed.error;
   return { created, existed, refused };
 }

@@ -32,7 +32,8 @@ interface Entry {
   deepAt: number;
   movedAt: number;
   busy: boolean;
-  again: boolean;
+  /** How often it was woken: once more during its work means that the work is not over. */
+  wakes: number;
   failures: number;
 }
 
@@ -83,7 +84,7 @@ export class RunLoop {
       entry.stale = false;
     }
     entry.dueAt = 0;
-    entry.again = entry.busy;
+    entry.wakes += 1;
     this.#wakeUp();
   }
 
@@ -134,7 +135,7 @@ export class RunLoop {
       deepAt: 0,
       movedAt: now,
       busy: false,
-      again: false,
+      wakes: 0,
       failures: 0,
     };
     this.#entries.set(runId, entry);
@@ -177,12 +178,16 @@ export class RunLoop {
 
   async #work(entry: Entry, signal: AbortSignal): Promise<void> {
     entry.busy = true;
-    entry.again = false;
+    const before = entry.wakes;
     try {
       await this.#reconcile(entry, signal);
     } finally {
       entry.busy = false;
-      if (entry.again) entry.dueAt = 0;
+      if (entry.wakes !== before) {
+        entry.dueAt = 0;
+        entry.stale = true;
+        this.#entries.set(entry.runId, entry);
+      }
     }
   }
 
@@ -209,7 +214,7 @@ export class RunLoop {
       this.#hooks.onPass?.(result.kind, this.#now() - started);
       return result.kind;
     } catch (error) {
-      if (signal?.aborted === true) return 'error';
+      if (isAborted(signal)) return 'error';
       entry.failures += 1;
       entry.stale = true;
       entry.dueAt = this.#now() + Math.min(maxErrorDelayMs, errorDelayMs * 2 ** Math.min(entry.failures - 1, 10));
@@ -285,4 +290,9 @@ export class RunLoop {
       this.#deps.logger.warn({ runId, error: describeError(failure) }, 'what a run waits for could not be recorded');
     }
   }
+}
+
+/** Asked anew after each wait: it may have aborted meanwhile. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
 }
