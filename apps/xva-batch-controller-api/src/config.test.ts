@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { configMarkdown, ConfigError, loadConfig } from '@xva/runtime';
+import type { ConfigError} from '@xva/runtime';
+import { configMarkdown, loadConfig } from '@xva/runtime';
 import { configSchema } from './config.ts';
 
 const env = {
