@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ConfigError} from '@xva/runtime';
+import type { ConfigError } from '@xva/runtime';
 import { configMarkdown, loadConfig } from '@xva/runtime';
 import { configSchema } from './config.ts';
 

@@ -24,12 +24,18 @@ async function kill(child: ChildProcess): Promise<void> {
   await over;
 }
 
+/** Loaded before Azurite: it leaves when its standard input closes, so that a test killed with -9 leaves none behind. */
+const endsWithParent = 'data:text/javascript,process.stdin.resume().on("end",()=>process.exit())';
+
 /** Azurite as a process of its own, in memory, on free ports of 127.0.0.1. */
 export async function startAzurite(): Promise<Azurite> {
   const script = createRequire(import.meta.url).resolve('azurite/dist/src/azurite.js');
   const services = ['blob', 'queue', 'table'].flatMap((name) => [`--${name}Port`, '0', `--${name}Host`, '127.0.0.1']);
   const flags = ['--inMemoryPersistence', '--silent', '--skipApiVersionCheck', '--disableTelemetry'];
-  const child = spawn(process.execPath, [script, ...services, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--import', endsWithParent, script, ...services, ...flags], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  child.stdin.on('error', () => undefined);
   const said: string[] = [];
   child.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()));
   const ports = new Map<string, string>();
