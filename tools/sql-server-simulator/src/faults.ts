@@ -59,7 +59,13 @@ export function statementFaults(board: FaultBoard, session: Session, text: strin
     async before(statement, signal) {
       pending = undefined;
       if (board.list().length === 0) return;
-      const action = board.take('statement', { kind: statement.kind, tag, hash: hashOf(text), database: session.database.name, login: session.login });
+      const action = board.take('statement', {
+        kind: statement.kind,
+        tag,
+        hash: hashOf(text),
+        database: session.database.name,
+        login: session.login,
+      });
       switch (action?.kind) {
         case undefined:
           return;
@@ -81,7 +87,10 @@ export function statementFaults(board: FaultBoard, session: Session, text: strin
           target.dropAfterRows(Number(action['rows'] ?? 1));
           return;
         default:
-          throw new SqlError(50_997, `the simulator has no statement fault '${String(action?.kind)}': latency, error, drop, dropMidResult`);
+          throw new SqlError(
+            50_997,
+            `the simulator has no statement fault '${String(action?.kind)}': latency, error, drop, dropMidResult`,
+          );
       }
     },
     after() {

@@ -73,10 +73,14 @@ const options = {
   ...(given.database === undefined ? {} : { databases: given.database }),
   ...(given.login === undefined ? {} : { login: given.login }),
   ...(password === undefined ? {} : { password }),
-  ...(key === undefined || cert === undefined ? {} : { certificate: { key: readFile(key, 'tls-key'), cert: readFile(cert, 'tls-cert') } }),
+  ...(key === undefined || cert === undefined
+    ? {}
+    : { certificate: { key: readFile(key, 'tls-key'), cert: readFile(cert, 'tls-cert') } }),
 };
 try {
-  await runEmulator('sql-server-simulator', () => startSqlServerSimulator(options), { exitWithParent: given['exit-with-parent'] });
+  await runEmulator('sql-server-simulator', () => startSqlServerSimulator(options), {
+    exitWithParent: given['exit-with-parent'],
+  });
 } catch (error) {
   if (error instanceof DataInUseError || error instanceof RangeError) usage(error.message);
   throw error;

@@ -2,7 +2,15 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { timingSafeEqual, createHash } from 'node:crypto';
-import { closeServer, createControlServer, FaultBoard, listen, type StartedEmulator, trackSockets, Transcript } from '@xva/emulator-kit';
+import {
+  closeServer,
+  createControlServer,
+  FaultBoard,
+  listen,
+  type StartedEmulator,
+  trackSockets,
+  Transcript,
+} from '@xva/emulator-kit';
 import { Database } from './engine/database.ts';
 import { WaitGraph } from './engine/locks.ts';
 import { SqliteStore } from './engine/store.ts';
@@ -89,7 +97,8 @@ function openDatabases(options: SimulatorOptions, waits: WaitGraph): Map<string,
   const databases = new Map<string, Database>();
   names.forEach((name, index) => {
     if (!databaseName.test(name)) throw new RangeError(`not a database name: ${name}`);
-    const file = options.dataDirectory === undefined ? ':memory:' : join(options.dataDirectory, `${name.toLowerCase()}.sqlite`);
+    const file =
+      options.dataDirectory === undefined ? ':memory:' : join(options.dataDirectory, `${name.toLowerCase()}.sqlite`);
     databases.set(name.toLowerCase(), new Database(index + 5, name, new SqliteStore(file), waits, compileFilter));
   });
   return databases;
@@ -143,7 +152,8 @@ export async function startSqlServerSimulator(options: SimulatorOptions = {}): P
     transcript,
     cache: new ParseCache(),
     certificate: options.certificate,
-    authenticate: (user, given) => user.toLowerCase() === login.toLowerCase() && timingSafeEqual(digest(given), digest(password)),
+    authenticate: (user, given) =>
+      user.toLowerCase() === login.toLowerCase() && timingSafeEqual(digest(given), digest(password)),
     sessions: new Map<number, Session>(),
     nextSessionId: () => {
       do lastSession = lastSession >= 32_767 ? 51 : lastSession + 1;
@@ -154,7 +164,12 @@ export async function startSqlServerSimulator(options: SimulatorOptions = {}): P
   };
   const server: Server = createServer((socket: Socket) => new Connection(socket, state));
   const cutSockets = trackSockets(server);
-  const control = createControlServer({ name: 'sql-server-simulator', faults, transcript, verbs: controlVerbs(state, waits) });
+  const control = createControlServer({
+    name: 'sql-server-simulator',
+    faults,
+    transcript,
+    verbs: controlVerbs(state, waits),
+  });
   const cutControl = trackSockets(control);
   const port = await listen(server, options.port ?? 0);
   const controlPort = await listen(control, options.controlPort ?? 0);

@@ -10,7 +10,9 @@ export interface Answer {
 }
 
 export interface Address {
+  readonly host?: string;
   readonly port: number;
+  readonly database?: string;
   readonly login: string;
   readonly password: string;
 }
@@ -34,14 +36,33 @@ export class Client {
     connection.on('error', () => undefined);
   }
 
-  static async open(address: Address, options: Partial<ConnectionConfiguration['options']> = {}, login: Partial<{ login: string; password: string }> = {}): Promise<Client> {
+  static async open(
+    address: Address,
+    options: Partial<ConnectionConfiguration['options']> = {},
+    login: Partial<{ login: string; password: string }> = {},
+  ): Promise<Client> {
     const connection = new Connection({
-      server: '127.0.0.1',
-      authentication: { type: 'default', options: { userName: login.login ?? address.login, password: login.password ?? address.password } },
-      options: { port: address.port, database: 'xva', encrypt: false, trustServerCertificate: true, requestTimeout: 15_000, connectTimeout: 5_000, cancelTimeout: 1_500, useUTC: true, ...options },
+      server: address.host ?? '127.0.0.1',
+      authentication: {
+        type: 'default',
+        options: { userName: login.login ?? address.login, password: login.password ?? address.password },
+      },
+      options: {
+        port: address.port,
+        database: address.database ?? 'xva',
+        encrypt: address.host !== undefined && address.host !== '127.0.0.1',
+        trustServerCertificate: true,
+        requestTimeout: 15_000,
+        connectTimeout: 5_000,
+        cancelTimeout: 1_500,
+        useUTC: true,
+        ...options,
+      },
     });
     const client = new Client(connection);
-    await new Promise<void>((resolve, reject) => connection.connect((error) => (error === undefined || error === null ? resolve() : reject(error))));
+    await new Promise<void>((resolve, reject) =>
+      connection.connect((error) => (error === undefined || error === null ? resolve() : reject(error))),
+    );
     return client;
   }
 

@@ -6,7 +6,10 @@ import { Index, Table, type IndexSpec } from './table.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Compiles the WHERE of a filtered index (the compiler lives above this layer). */
-export type FilterCompiler = (table: Pick<Table, 'columns' | 'schema' | 'name'>, spec: IndexSpec) => (values: Values) => boolean;
+export type FilterCompiler = (
+  table: Pick<Table, 'columns' | 'schema' | 'name'>,
+  spec: IndexSpec,
+) => (values: Values) => boolean;
 
 export interface Schema {
   readonly id: number;
@@ -107,7 +110,8 @@ export class Database {
 
   #oldestSnapshot(): number | undefined {
     let oldest: number | undefined;
-    for (const { snapshot } of this.active) if (snapshot !== undefined && (oldest === undefined || snapshot < oldest)) oldest = snapshot;
+    for (const { snapshot } of this.active)
+      if (snapshot !== undefined && (oldest === undefined || snapshot < oldest)) oldest = snapshot;
     return oldest;
   }
 
@@ -144,7 +148,10 @@ export class Database {
   snapshotOf(transaction: Transaction): number {
     if (transaction.snapshot === undefined) {
       if (!this.snapshotAllowed) {
-        throw new SqlError(3952, `Snapshot isolation transaction failed accessing database '${this.name}' because snapshot isolation is not allowed in this database. Use ALTER DATABASE to allow snapshot isolation.`);
+        throw new SqlError(
+          3952,
+          `Snapshot isolation transaction failed accessing database '${this.name}' because snapshot isolation is not allowed in this database. Use ALTER DATABASE to allow snapshot isolation.`,
+        );
       }
       transaction.snapshot = this.commitSeq;
     }
@@ -159,7 +166,8 @@ export class Database {
 
   minActiveRowversion(): bigint {
     let lowest = this.dbts + 1n;
-    for (const { firstRowversion } of this.active) if (firstRowversion !== undefined && firstRowversion < lowest) lowest = firstRowversion;
+    for (const { firstRowversion } of this.active)
+      if (firstRowversion !== undefined && firstRowversion < lowest) lowest = firstRowversion;
     return lowest;
   }
 

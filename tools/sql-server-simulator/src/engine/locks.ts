@@ -36,7 +36,11 @@ function combine(left: LockMode, right: LockMode): LockMode {
 }
 
 /** Transactions that hold the target in a mode that forbids `mode` to this one. */
-export function conflicts(target: Lockable, transaction: Transaction | undefined, mode: LockMode): Set<Transaction> | undefined {
+export function conflicts(
+  target: Lockable,
+  transaction: Transaction | undefined,
+  mode: LockMode,
+): Set<Transaction> | undefined {
   let found: Set<Transaction> | undefined;
   for (const holder of target.holders ?? []) {
     if (holder.transaction === transaction || compatible(holder.mode, mode)) continue;
@@ -108,7 +112,12 @@ export class WaitGraph {
    * @param timeoutMs -1 waits for ever, 0 not at all (SET LOCK_TIMEOUT)
    * @throws SqlError 1222 after the timeout, 1205 when this transaction is a deadlock's victim; the signal's reason on abort
    */
-  async wait(transaction: Transaction, blockers: ReadonlySet<Transaction>, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  async wait(
+    transaction: Transaction,
+    blockers: ReadonlySet<Transaction>,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const timedOut = (): SqlError => new SqlError(1222, 'Lock request time out period exceeded.', 16, 51);
     if (timeoutMs === 0) throw timedOut();
     signal.throwIfAborted();
@@ -143,6 +152,9 @@ export class WaitGraph {
   }
 
   list(): readonly { readonly sessionId: number; readonly waitsFor: readonly number[] }[] {
-    return [...this.#waiting].map(([transaction, waiter]) => ({ sessionId: transaction.sessionId, waitsFor: [...waiter.blockers].map((blocker) => blocker.sessionId) }));
+    return [...this.#waiting].map(([transaction, waiter]) => ({
+      sessionId: transaction.sessionId,
+      waitsFor: [...waiter.blockers].map((blocker) => blocker.sessionId),
+    }));
   }
 }

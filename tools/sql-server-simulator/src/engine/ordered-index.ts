@@ -125,7 +125,11 @@ export class OrderedIndex {
     else this.#scanForward(beforeRange, notAfterRange, visit);
   }
 
-  #scanForward(before: (e: IndexEntry) => boolean, notAfter: (e: IndexEntry) => boolean, visit: (e: IndexEntry) => boolean): void {
+  #scanForward(
+    before: (e: IndexEntry) => boolean,
+    notAfter: (e: IndexEntry) => boolean,
+    visit: (e: IndexEntry) => boolean,
+  ): void {
     let [chunkIndex, at] = this.#search(before);
     for (; chunkIndex < this.#chunks.length; chunkIndex += 1, at = 0) {
       const chunk = this.#chunks[chunkIndex] ?? [];
@@ -136,7 +140,11 @@ export class OrderedIndex {
     }
   }
 
-  #scanBack(before: (e: IndexEntry) => boolean, notAfter: (e: IndexEntry) => boolean, visit: (e: IndexEntry) => boolean): void {
+  #scanBack(
+    before: (e: IndexEntry) => boolean,
+    notAfter: (e: IndexEntry) => boolean,
+    visit: (e: IndexEntry) => boolean,
+  ): void {
     let [chunkIndex, at] = this.#search(notAfter);
     for (; chunkIndex >= 0; chunkIndex -= 1) {
       const chunk = this.#chunks[chunkIndex] ?? [];

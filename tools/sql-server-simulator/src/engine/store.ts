@@ -75,7 +75,8 @@ function encodeCell(value: Value): Cell {
 
 function cellDecoder(type: SqlType): (cell: Cell) => Value {
   const kind = family(type);
-  if (kind === 'decimal' || kind === 'datetime' || type.name === 'bigint') return (cell) => (cell === null ? null : BigInt(cell as string));
+  if (kind === 'decimal' || kind === 'datetime' || type.name === 'bigint')
+    return (cell) => (cell === null ? null : BigInt(cell as string));
   if (kind === 'binary') return (cell) => (cell === null ? null : Buffer.from(cell as string, 'base64'));
   if (kind === 'offset') {
     return (cell) => {
@@ -101,10 +102,16 @@ function readTable(raw: StoredTable): StoredTable {
     ...raw,
     columns: raw.columns.map((column) => ({
       ...column,
-      identity: column.identity === undefined ? undefined : { seed: BigInt(column.identity.seed), increment: BigInt(column.identity.increment) },
+      identity:
+        column.identity === undefined
+          ? undefined
+          : { seed: BigInt(column.identity.seed), increment: BigInt(column.identity.increment) },
       default: column.default === undefined ? undefined : readExpression(column.default),
     })),
-    indexes: raw.indexes.map((index) => ({ ...index, filter: index.filter === undefined ? undefined : readExpression(index.filter) })),
+    indexes: raw.indexes.map((index) => ({
+      ...index,
+      filter: index.filter === undefined ? undefined : readExpression(index.filter),
+    })),
     checks: raw.checks.map((check) => readExpression(check)),
   };
 }
@@ -127,20 +134,32 @@ export class SqliteStore implements DatabaseStore {
   }
 
   load(): StoredState | undefined {
-    const entries = new Map((this.#db.prepare('SELECT name, value FROM catalog').all() as { name: string; value: string }[]).map(({ name, value }) => [name, value]));
+    const entries = new Map(
+      (this.#db.prepare('SELECT name, value FROM catalog').all() as { name: string; value: string }[]).map(
+        ({ name, value }) => [name, value],
+      ),
+    );
     const text = entries.get('catalog');
     if (text === undefined) return undefined;
     const raw = JSON.parse(text) as CatalogState;
-    const identities = this.#db.prepare('SELECT table_id, value FROM identities').all() as { table_id: number; value: string }[];
+    const identities = this.#db.prepare('SELECT table_id, value FROM identities').all() as {
+      table_id: number;
+      value: string;
+    }[];
     return {
       catalog: { ...raw, tables: raw.tables.map(readTable) },
-      counters: { dbts: entries.get('dbts') ?? '2000', identities: Object.fromEntries(identities.map(({ table_id, value }) => [table_id, value])) },
+      counters: {
+        dbts: entries.get('dbts') ?? '2000',
+        identities: Object.fromEntries(identities.map(({ table_id, value }) => [table_id, value])),
+      },
     };
   }
 
   *rows(table: Table): Iterable<readonly [number, Values]> {
     const decoders = table.columns.map(({ type }) => cellDecoder(type));
-    const found = this.#db.prepare('SELECT row_id, data FROM rows WHERE table_id = ? ORDER BY row_id').iterate(table.id);
+    const found = this.#db
+      .prepare('SELECT row_id, data FROM rows WHERE table_id = ? ORDER BY row_id')
+      .iterate(table.id);
     for (const { row_id, data } of found as Iterable<{ row_id: number; data: string }>) {
       const cells = JSON.parse(data) as Cell[];
       yield [row_id, decoders.map((decode, ordinal) => decode(cells[ordinal] ?? null))];
@@ -184,7 +203,8 @@ export class SqliteStore implements DatabaseStore {
     };
     this.#name.run('catalog', JSON.stringify(state, writeStored));
     const known = JSON.stringify(tables.map(({ id }) => id));
-    for (const name of ['rows', 'identities']) this.#db.prepare(`DELETE FROM ${name} WHERE table_id NOT IN (SELECT value FROM json_each(?))`).run(known);
+    for (const name of ['rows', 'identities'])
+      this.#db.prepare(`DELETE FROM ${name} WHERE table_id NOT IN (SELECT value FROM json_each(?))`).run(known);
   }
 
   close(): void {

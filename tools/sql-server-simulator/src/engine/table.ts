@@ -50,7 +50,9 @@ export class Index {
 
   constructor(spec: IndexSpec, columns: readonly Column[], accepts: (values: Values) => boolean) {
     this.spec = spec;
-    this.ordinals = spec.columns.map(({ name }) => columns.findIndex((column) => column.name.toLowerCase() === name.toLowerCase()));
+    this.ordinals = spec.columns.map(({ name }) =>
+      columns.findIndex((column) => column.name.toLowerCase() === name.toLowerCase()),
+    );
     this.tree = new OrderedIndex(spec.columns.map(({ descending }) => descending));
     this.accepts = accepts;
     this.keys = this.ordinals.map((ordinal) => {
@@ -128,12 +130,14 @@ export class Table implements Lockable {
   retire(row: Row, discarded: readonly Values[]): void {
     const kept: Values[] = [];
     if (row.current !== null) kept.push(row.current);
-    for (let version = row.head; version !== undefined; version = version.older) if (version.values !== null) kept.push(version.values);
+    for (let version = row.head; version !== undefined; version = version.older)
+      if (version.values !== null) kept.push(version.values);
     for (const values of discarded) {
       if (kept.includes(values)) continue;
       for (const index of this.indexes) {
         const key = index.keyOf(values);
-        if (!kept.some((other) => index.accepts(other) && sameKey(index.keyOf(other), key))) index.tree.remove(key, row);
+        if (!kept.some((other) => index.accepts(other) && sameKey(index.keyOf(other), key)))
+          index.tree.remove(key, row);
       }
     }
     if (kept.length === 0 && row.writer === undefined) this.rows.delete(row.id);

@@ -6,14 +6,22 @@ import type { Table } from './table.ts';
 export type Isolation = 'READ UNCOMMITTED' | 'READ COMMITTED' | 'REPEATABLE READ' | 'SNAPSHOT' | 'SERIALIZABLE';
 
 type UndoEntry =
-  | { readonly kind: 'row'; readonly table: Table; readonly row: Row; readonly before: Values | null; readonly after: Values | null; readonly firstWrite: boolean }
+  | {
+      readonly kind: 'row';
+      readonly table: Table;
+      readonly row: Row;
+      readonly before: Values | null;
+      readonly after: Values | null;
+      readonly firstWrite: boolean;
+    }
   | { readonly kind: 'schema'; readonly undo: () => void; readonly durable: boolean };
 
 /** A unit of work: its locks, its undo log, its snapshot. Made by a session, ended once. */
 export class Transaction {
   readonly sessionId: number;
   readonly database: Database;
-  readonly isolation: Isolation;
+  /** Changed by SET TRANSACTION ISOLATION LEVEL in the middle of the transaction. */
+  isolation: Isolation;
   readonly priority: () => number;
   readonly locks: Lockable[] = [];
   #log: UndoEntry[] = [];
@@ -91,7 +99,8 @@ export class Transaction {
     if (kept > 0) this.rollbackTo(0, true);
     // What table variables keep is theirs at once: nobody else can see them.
     const changed = new Map<Row, { readonly table: Table; readonly discarded: Values[] }>();
-    for (const entry of this.#log) if (entry.kind === 'row') changed.set(entry.row, { table: entry.table, discarded: [] });
+    for (const entry of this.#log)
+      if (entry.kind === 'row') changed.set(entry.row, { table: entry.table, discarded: [] });
     if (changed.size > 0) this.database.publish(changed);
     this.#end();
   }

@@ -20,10 +20,18 @@ function duplicate(table: Table, index: Index, values: Values): SqlError {
   const { name, kind } = index.spec;
   const key = keyText(index, table, values);
   if (kind === 'index') {
-    return new SqlError(2601, `Cannot insert duplicate key row in object '${table.qualifiedName}' with unique index '${name}'. The duplicate key value is ${key}.`, 14);
+    return new SqlError(
+      2601,
+      `Cannot insert duplicate key row in object '${table.qualifiedName}' with unique index '${name}'. The duplicate key value is ${key}.`,
+      14,
+    );
   }
   const constraint = kind === 'primary' ? 'PRIMARY KEY' : 'UNIQUE KEY';
-  return new SqlError(2627, `Violation of ${constraint} constraint '${name}'. Cannot insert duplicate key in object '${table.qualifiedName}'. The duplicate key value is ${key}.`, 14);
+  return new SqlError(
+    2627,
+    `Violation of ${constraint} constraint '${name}'. Cannot insert duplicate key in object '${table.qualifiedName}'. The duplicate key value is ${key}.`,
+    14,
+  );
 }
 
 /**
@@ -71,7 +79,12 @@ export function lockForWrite(table: Table, row: Row, transaction: Transaction, s
   if (skip && conflicts(row, transaction, 'X') !== undefined) return false;
   acquire(row, transaction, 'X');
   const head = row.head;
-  if (transaction.isolation === 'SNAPSHOT' && row.writer !== transaction && head !== undefined && head.seq > transaction.database.snapshotOf(transaction)) {
+  if (
+    transaction.isolation === 'SNAPSHOT' &&
+    row.writer !== transaction &&
+    head !== undefined &&
+    head.seq > transaction.database.snapshotOf(transaction)
+  ) {
     throw new SqlError(
       3960,
       `Snapshot isolation transaction aborted due to update conflict. You cannot use snapshot isolation to access table '${table.qualifiedName}' directly or indirectly in database '${transaction.database.name}' to update, delete, or insert the row that has been modified or deleted by another transaction. Retry the transaction or change the isolation level for the update/delete statement.`,

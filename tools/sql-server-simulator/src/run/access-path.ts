@@ -48,7 +48,14 @@ export interface Restriction {
   readonly values: readonly Compiled[];
 }
 
-const mirrored: Readonly<Record<CompareOperator, CompareOperator>> = { '=': '=', '<>': '<>', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
+const mirrored: Readonly<Record<CompareOperator, CompareOperator>> = {
+  '=': '=',
+  '<>': '<>',
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
+};
 
 function readsSource(expression: Expression, scope: Scope, source: number): boolean {
   if (expression.kind === 'column') {
@@ -79,7 +86,9 @@ export function restrictionsOf(conjunct: Conjunct, scope: Scope, source: number)
       return direct.length > 0 ? direct : make(expression.right, mirrored[expression.operator], [expression.left]);
     }
     case 'between':
-      return expression.negated ? [] : [...make(expression.operand, '>=', [expression.low]), ...make(expression.operand, '<=', [expression.high])];
+      return expression.negated
+        ? []
+        : [...make(expression.operand, '>=', [expression.low]), ...make(expression.operand, '<=', [expression.high])];
     case 'in':
       return expression.negated ? [] : make(expression.operand, '=', expression.list);
     case 'isNull': {
@@ -159,7 +168,14 @@ export interface WantedOrder {
 
 const maxRanges = 200;
 
-function equalities(index: Index, table: Table, restrictions: readonly Restriction[]): { readonly prefix: readonly (readonly { readonly value?: Compiled; readonly toKey?: ToKey }[])[]; readonly single: boolean } {
+function equalities(
+  index: Index,
+  table: Table,
+  restrictions: readonly Restriction[],
+): {
+  readonly prefix: readonly (readonly { readonly value?: Compiled; readonly toKey?: ToKey }[])[];
+  readonly single: boolean;
+} {
   const prefix: { value?: Compiled; toKey?: ToKey }[][] = [];
   let single = true;
   for (const ordinal of index.ordinals) {
@@ -240,7 +256,11 @@ function rangesOf(prefix: ReturnType<typeof equalities>['prefix'], bounds: reado
       }
       keys = keys.flatMap((head) => values.map((value) => [...head, value]));
     }
-    return keys.map((key) => ({ prefix: key, ...(low === undefined ? {} : { low }), ...(high === undefined ? {} : { high }) }));
+    return keys.map((key) => ({
+      prefix: key,
+      ...(low === undefined ? {} : { low }),
+      ...(high === undefined ? {} : { high }),
+    }));
   };
 }
 
@@ -248,7 +268,13 @@ function rangesOf(prefix: ReturnType<typeof equalities>['prefix'], bounds: reado
  * Picks an index by a simple score: columns fixed by equality count most, then order (when it saves a sort before TOP), then
  * a range. The conjuncts are all tested again on each row, so a path can be too wide but never wrong.
  */
-export function chooseAccess(table: Table, conjuncts: readonly Conjunct[], restrictions: readonly Restriction[], order: readonly WantedOrder[], wantsFirst: boolean): AccessPath | undefined {
+export function chooseAccess(
+  table: Table,
+  conjuncts: readonly Conjunct[],
+  restrictions: readonly Restriction[],
+  order: readonly WantedOrder[],
+  wantsFirst: boolean,
+): AccessPath | undefined {
   const texts = new Set(conjuncts.map(({ expression }) => expressionKey(expression)));
   let best: AccessPath | undefined;
   let bestScore = 0;
@@ -259,10 +285,21 @@ export function chooseAccess(table: Table, conjuncts: readonly Conjunct[], restr
     const bounds = boundsOn(table, index.ordinals[prefix.length], restrictions);
     const direction = order.length > 0 && single ? orderOf(index, prefix.length, order) : undefined;
     const whole = index.spec.unique && prefix.length === index.ordinals.length ? 20 : 0;
-    const score = prefix.length * 10 + (bounds.length > 0 ? 4 : 0) + (direction === undefined ? 0 : wantsFirst ? 6 : 2) + whole + (filter === undefined ? 0 : 3);
+    const score =
+      prefix.length * 10 +
+      (bounds.length > 0 ? 4 : 0) +
+      (direction === undefined ? 0 : wantsFirst ? 6 : 2) +
+      whole +
+      (filter === undefined ? 0 : 3);
     if (score <= bestScore) continue;
     bestScore = score;
-    best = { index, ranges: rangesOf(prefix, bounds), backwards: direction === 'backward', ordered: direction !== undefined, fixed: prefix.length };
+    best = {
+      index,
+      ranges: rangesOf(prefix, bounds),
+      backwards: direction === 'backward',
+      ordered: direction !== undefined,
+      fixed: prefix.length,
+    };
   }
   return best;
 }

@@ -6,7 +6,18 @@ import { decimal, family, nvarchar, type SqlType, types, type Value } from '../t
 import type { Compiled, Env } from './context.ts';
 import { as } from './function-kit.ts';
 
-const aggregates = new Set(['COUNT', 'COUNT_BIG', 'SUM', 'AVG', 'MIN', 'MAX', 'STRING_AGG', 'STDEV', 'VAR', 'CHECKSUM_AGG']);
+const aggregates = new Set([
+  'COUNT',
+  'COUNT_BIG',
+  'SUM',
+  'AVG',
+  'MIN',
+  'MAX',
+  'STRING_AGG',
+  'STDEV',
+  'VAR',
+  'CHECKSUM_AGG',
+]);
 
 export function isAggregate(name: string): boolean {
   return aggregates.has(name);
@@ -93,7 +104,8 @@ function summing(operand: Compiled, average: boolean): AggregateSpec {
 }
 
 function extreme(operand: Compiled, sign: 1 | -1): AggregateSpec {
-  if (operand.type.name === 'bit') throw new SqlError(8117, `Operand data type bit is invalid for ${sign === 1 ? 'max' : 'min'} operator.`);
+  if (operand.type.name === 'bit')
+    throw new SqlError(8117, `Operand data type bit is invalid for ${sign === 1 ? 'max' : 'min'} operator.`);
   return {
     type: operand.type,
     start: () => {

@@ -3,7 +3,18 @@ import { converter, fitDecimal, toInteger } from '../types/convert.ts';
 import { pow10, rescale } from '../types/decimal.ts';
 import { ticksPerDay } from '../types/datetime.ts';
 import { SqlError } from '../types/sql-error.ts';
-import { asDecimal, boundedDecimal, commonType, family, nvarchar, type SqlType, types, type Value, varbinary, varchar } from '../types/sql-type.ts';
+import {
+  asDecimal,
+  boundedDecimal,
+  commonType,
+  family,
+  nvarchar,
+  type SqlType,
+  types,
+  type Value,
+  varbinary,
+  varchar,
+} from '../types/sql-type.ts';
 import type { Compiled, Env } from './context.ts';
 
 function divideByZero(): SqlError {
@@ -11,7 +22,11 @@ function divideByZero(): SqlError {
 }
 
 /** Applies `work` to two operands unless one of them is NULL. */
-function both<T extends Value>(left: (env: Env) => Value, right: (env: Env) => Value, work: (a: T, b: T) => Value): (env: Env) => Value {
+function both<T extends Value>(
+  left: (env: Env) => Value,
+  right: (env: Env) => Value,
+  work: (a: T, b: T) => Value,
+): (env: Env) => Value {
   return (env) => {
     const a = left(env);
     if (a === null) return null;
@@ -30,7 +45,9 @@ function concatenation(left: Compiled, right: Compiled): Compiled {
   const wide = common.name.startsWith('n');
   const max = left.type.length === -1 || right.type.length === -1;
   const length = max ? -1 : left.type.length + right.type.length;
-  const sized = max ? { ...common, length: -1 } : { ...(wide ? nvarchar(Math.min(length, 4000)) : varchar(Math.min(length, 8000))) };
+  const sized = max
+    ? { ...common, length: -1 }
+    : { ...(wide ? nvarchar(Math.min(length, 4000)) : varchar(Math.min(length, 8000))) };
   const type = common.binaryCollation === true ? { ...sized, binaryCollation: true } : sized;
   return { type, run: both<string>(left.run, right.run, (a, b) => a + b) };
 }
@@ -133,11 +150,15 @@ function floats(operator: ArithmeticOperator, left: Compiled, right: Compiled, t
         if (b === 0) throw divideByZero();
         return a / b;
       default:
-        throw new SqlError(402, `The data types ${left.type.name} and ${right.type.name} are incompatible in the ${operator} operator.`);
+        throw new SqlError(
+          402,
+          `The data types ${left.type.name} and ${right.type.name} are incompatible in the ${operator} operator.`,
+        );
     }
   };
   const check = (value: number): number => {
-    if (!Number.isFinite(value)) throw new SqlError(8115, 'Arithmetic overflow error converting expression to data type float.', 16, 2);
+    if (!Number.isFinite(value))
+      throw new SqlError(8115, 'Arithmetic overflow error converting expression to data type float.', 16, 2);
     return type.name === 'real' ? Math.fround(value) : value;
   };
   return { type, run: both<number>(cast(left, type), cast(right, type), (a, b) => check(work(a, b))) };
@@ -154,8 +175,15 @@ export function arithmetic(operator: ArithmeticOperator, left: Compiled, right: 
     case 'null':
       return { type: types.int, run: () => null };
     case 'string':
-      if (operator !== '+') throw new SqlError(402, `The data types ${left.type.name} and ${right.type.name} are incompatible in the ${operator === '-' ? 'subtract' : operator} operator.`);
-      return concatenation({ ...left, run: cast(left, { ...common, length: -1 }) }, { ...right, run: cast(right, { ...common, length: -1 }) });
+      if (operator !== '+')
+        throw new SqlError(
+          402,
+          `The data types ${left.type.name} and ${right.type.name} are incompatible in the ${operator === '-' ? 'subtract' : operator} operator.`,
+        );
+      return concatenation(
+        { ...left, run: cast(left, { ...common, length: -1 }) },
+        { ...right, run: cast(right, { ...common, length: -1 }) },
+      );
     case 'bit':
     case 'integer':
       return integers(operator, left, right, common.name === 'bit' ? types.tinyint : common);
@@ -166,18 +194,27 @@ export function arithmetic(operator: ArithmeticOperator, left: Compiled, right: 
     case 'binary':
       if (operator === '+') {
         const length = left.type.length === -1 || right.type.length === -1 ? -1 : left.type.length + right.type.length;
-        return { type: varbinary(length === -1 ? 9000 : length), run: both<Uint8Array>(left.run, right.run, (a, b) => Buffer.concat([a, b])) };
+        return {
+          type: varbinary(length === -1 ? 9000 : length),
+          run: both<Uint8Array>(left.run, right.run, (a, b) => Buffer.concat([a, b])),
+        };
       }
       break;
     case 'datetime':
       if (common.name === 'datetime' && (operator === '+' || operator === '-') && family(right.type) === 'integer') {
         const sign = operator === '+' ? 1n : -1n;
-        return { type: common, run: both(left.run, right.run, (a, b) => (a as bigint) + sign * BigInt(b as number) * ticksPerDay) };
+        return {
+          type: common,
+          run: both(left.run, right.run, (a, b) => (a as bigint) + sign * BigInt(b as number) * ticksPerDay),
+        };
       }
       break;
     default:
   }
-  throw new SqlError(402, `The data types ${left.type.name} and ${right.type.name} are incompatible in the ${operator === '+' ? 'add' : operator === '-' ? 'subtract' : operator} operator.`);
+  throw new SqlError(
+    402,
+    `The data types ${left.type.name} and ${right.type.name} are incompatible in the ${operator === '+' ? 'add' : operator === '-' ? 'subtract' : operator} operator.`,
+  );
 }
 
 export function negate(operand: Compiled, operator: '-' | '+' | '~'): Compiled {
@@ -190,9 +227,25 @@ export function negate(operand: Compiled, operator: '-' | '+' | '~'): Compiled {
     case 'integer': {
       const wide = type.name === 'tinyint' ? types.smallint : type;
       if (operator === '~') {
-        return { type, run: (env) => mapValue(operand.run(env), (value) => (typeof value === 'bigint' ? ~value : type.name === 'tinyint' ? 255 - (value as number) : ~(value as number))) };
+        return {
+          type,
+          run: (env) =>
+            mapValue(operand.run(env), (value) =>
+              typeof value === 'bigint'
+                ? ~value
+                : type.name === 'tinyint'
+                  ? 255 - (value as number)
+                  : ~(value as number),
+            ),
+        };
       }
-      return { type: wide, run: (env) => mapValue(operand.run(env), (value) => toInteger(typeof value === 'bigint' ? -value : -(value as number), wide)) };
+      return {
+        type: wide,
+        run: (env) =>
+          mapValue(operand.run(env), (value) =>
+            toInteger(typeof value === 'bigint' ? -value : -(value as number), wide),
+          ),
+      };
     }
     case 'decimal':
       return { type, run: (env) => mapValue(operand.run(env), (value) => -(value as bigint)) };

@@ -134,7 +134,8 @@ export class BatchRunner {
       case 'continue':
         return 'continue';
       case 'return':
-        this.returnValue = statement.value === undefined ? 0 : Number((await this.#value(statement.value, types.int, frame)) ?? 0);
+        this.returnValue =
+          statement.value === undefined ? 0 : Number((await this.#value(statement.value, types.int, frame)) ?? 0);
         return 'return';
       case 'execute':
       case 'executeText':
@@ -153,8 +154,17 @@ export class BatchRunner {
         return;
       case 'declareTable':
         await session.atomically(frame, this.#signal, (context) => {
-          if (frame.tableVariables.has(statement.name.toLowerCase())) throw new SqlError(134, `The variable name '${statement.name}' has already been declared. Variable names must be unique within a query batch or stored procedure.`, 15, 2);
-          frame.tableVariables.set(statement.name.toLowerCase(), buildTable(-1, 'dbo', statement.name, statement.columns, statement.constraints, false, context));
+          if (frame.tableVariables.has(statement.name.toLowerCase()))
+            throw new SqlError(
+              134,
+              `The variable name '${statement.name}' has already been declared. Variable names must be unique within a query batch or stored procedure.`,
+              15,
+              2,
+            );
+          frame.tableVariables.set(
+            statement.name.toLowerCase(),
+            buildTable(-1, 'dbo', statement.name, statement.columns, statement.constraints, false, context),
+          );
         });
         return;
       case 'setVariable':
@@ -176,8 +186,13 @@ export class BatchRunner {
         return this.#delay(statement, frame);
       case 'use': {
         const database = session.databases.get(statement.database.toLowerCase());
-        if (database === undefined) throw new SqlError(911, `Database '${statement.database}' does not exist. Make sure that the name is entered correctly.`);
-        if (session.transaction !== undefined && database !== session.database) throw outsideSubset('USE inside a transaction', statement.line);
+        if (database === undefined)
+          throw new SqlError(
+            911,
+            `Database '${statement.database}' does not exist. Make sure that the name is entered correctly.`,
+          );
+        if (session.transaction !== undefined && database !== session.database)
+          throw outsideSubset('USE inside a transaction', statement.line);
         session.database = database;
         this.#responder.databaseChanged(database.name);
         return;
@@ -221,7 +236,10 @@ export class BatchRunner {
   async #data(statement: Statement, frame: Frame): Promise<void> {
     const session = this.#session;
     if (session.transaction?.doomed === true && statement.kind !== 'query') {
-      throw new SqlError(3930, 'The current transaction cannot be committed and cannot support operations that write to the log file. Roll back the transaction.');
+      throw new SqlError(
+        3930,
+        'The current transaction cannot be committed and cannot support operations that write to the log file. Roll back the transaction.',
+      );
     }
     await this.#hook.before(statement, this.#signal);
     const identity = { explicitFor: session.identityInsert, noted: (value: bigint) => (session.lastIdentity = value) };
@@ -238,7 +256,8 @@ export class BatchRunner {
         case 'merge':
           return runMerge(statement, context, identity);
         default:
-          if (!runDdl(statement, context, session.tempTables)) throw outsideSubset(`statement ${statement.kind}`, statement.line);
+          if (!runDdl(statement, context, session.tempTables))
+            throw outsideSubset(`statement ${statement.kind}`, statement.line);
           return { kind: 'other' };
       }
     });
@@ -252,36 +271,69 @@ export class BatchRunner {
     const { query } = statement;
     const compiled = compileQuery(query, new Scope(context));
     const { body } = query;
-    if (body.kind === 'select' && body.into !== undefined) return this.#selectInto(statement, compiled.columns, compiled.run(emptyEnv).map(({ values }) => values), context);
+    if (body.kind === 'select' && body.into !== undefined)
+      return this.#selectInto(
+        statement,
+        compiled.columns,
+        compiled.run(emptyEnv).map(({ values }) => values),
+        context,
+      );
     const assigns = body.kind === 'select' && body.items.some(({ variable }) => variable !== undefined);
     const rows = compiled.run(emptyEnv).map(({ values }) => values);
     if (assigns) return { kind: 'select', count: rows.length };
     if (statement.forJson !== undefined) {
       const text = forJson(compiled.columns, rows, statement.forJson);
-      return { kind: 'select', columns: [{ name: 'JSON_F52E2B61-18A1-11d1-B105-00805F49916B', type: nvarchar(-1) }], rows: text === null ? [] : [[text]], count: rows.length };
+      return {
+        kind: 'select',
+        columns: [{ name: 'JSON_F52E2B61-18A1-11d1-B105-00805F49916B', type: nvarchar(-1) }],
+        rows: text === null ? [] : [[text]],
+        count: rows.length,
+      };
     }
     return { kind: 'select', columns: compiled.columns, rows, count: rows.length };
   }
 
-  #selectInto(statement: StatementOf<'query'>, columns: readonly { readonly name: string; readonly type: SqlType; readonly nullable?: boolean }[], rows: readonly Value[][], context: Context): StatementResult {
+  #selectInto(
+    statement: StatementOf<'query'>,
+    columns: readonly { readonly name: string; readonly type: SqlType; readonly nullable?: boolean }[],
+    rows: readonly Value[][],
+    context: Context,
+  ): StatementResult {
     const { body, line } = statement.query;
     if (body.kind !== 'select' || body.into === undefined) throw outsideSubset('SELECT INTO', line);
     const { into } = body;
     const definitions = columns.map(({ name, type, nullable }, position) => {
-      if (name === '') throw new SqlError(1038, `An object or column name is missing or empty (column ${position + 1}).`, 15);
+      if (name === '')
+        throw new SqlError(1038, `An object or column name is missing or empty (column ${position + 1}).`, 15);
       return { name, type: type.name === 'null' ? types.int : type, nullable: nullable ?? true, line };
     });
     const temporary = into.name.startsWith('#');
-    const table = buildTable(temporary ? -2 : nextObjectId(context), into.schema ?? 'dbo', into.name, definitions, [], !temporary, context);
+    const table = buildTable(
+      temporary ? -2 : nextObjectId(context),
+      into.schema ?? 'dbo',
+      into.name,
+      definitions,
+      [],
+      !temporary,
+      context,
+    );
     register(table, context, this.#session.tempTables);
     const inserter = new Inserter(table, undefined, context, { explicitFor: undefined, noted: () => undefined });
     const convert = inserter.converters(columns.map(({ type }) => type));
-    for (const values of rows) inserter.insert(values.map((value) => ({ value })), convert);
+    for (const values of rows)
+      inserter.insert(
+        values.map((value) => ({ value })),
+        convert,
+      );
     return { kind: 'insert', count: rows.length };
   }
 
   async #condition(condition: Parameters<typeof compilePredicate>[0], frame: Frame): Promise<boolean> {
-    return this.#session.atomically(frame, this.#signal, (context) => compilePredicate(condition, new Scope(context))(emptyEnv) === true);
+    return this.#session.atomically(
+      frame,
+      this.#signal,
+      (context) => compilePredicate(condition, new Scope(context))(emptyEnv) === true,
+    );
   }
 
   async #value(expression: Parameters<typeof compileExpression>[0], type: SqlType, frame: Frame): Promise<Value> {
@@ -291,13 +343,24 @@ export class BatchRunner {
     });
   }
 
-  async #declare(name: string, type: SqlType, value: Parameters<typeof compileExpression>[0] | undefined, frame: Frame): Promise<void> {
+  async #declare(
+    name: string,
+    type: SqlType,
+    value: Parameters<typeof compileExpression>[0] | undefined,
+    frame: Frame,
+  ): Promise<void> {
     const key = name.toLowerCase();
     // A DECLARE inside a loop runs again: it resets nothing unless it has a value.
     const known = frame.variables.get(key);
     const initial = value === undefined ? null : await this.#value(value, type, frame);
     if (known === undefined) frame.variables.set(key, { type, value: initial });
-    else if (known.type !== type) throw new SqlError(134, `The variable name '${name}' has already been declared. Variable names must be unique within a query batch or stored procedure.`, 15, 2);
+    else if (known.type !== type)
+      throw new SqlError(
+        134,
+        `The variable name '${name}' has already been declared. Variable names must be unique within a query batch or stored procedure.`,
+        15,
+        2,
+      );
     else if (value !== undefined) known.value = initial;
   }
 
@@ -306,7 +369,8 @@ export class BatchRunner {
     if (variable === undefined) throw new SqlError(137, `Must declare the scalar variable "${statement.name}".`, 15, 1);
     const value = await this.#session.atomically(frame, this.#signal, (context) => {
       let compiled = compileExpression(statement.value, new Scope(context));
-      if (statement.operator !== '=') compiled = arithmetic(statement.operator, { type: variable.type, run: () => variable.value }, compiled);
+      if (statement.operator !== '=')
+        compiled = arithmetic(statement.operator, { type: variable.type, run: () => variable.value }, compiled);
       return converter(compiled.type, variable.type)(compiled.run(emptyEnv));
     });
     variable.value = value;
@@ -318,7 +382,7 @@ export class BatchRunner {
     const { option, value, target } = statement;
     switch (option) {
       case 'ISOLATION':
-        session.isolation = value as Isolation;
+        session.setIsolation(value as Isolation);
         return;
       case 'NOCOUNT':
         session.noCount = value === 'ON';
@@ -335,7 +399,11 @@ export class BatchRunner {
       case 'IDENTITY_INSERT': {
         if (target === undefined) return;
         const table = findTable(target, { session, database: session.database, ...frame } as unknown as Context);
-        if (table === undefined) throw new SqlError(1088, `Cannot find the object "${target.name}" because it does not exist or you do not have permissions.`);
+        if (table === undefined)
+          throw new SqlError(
+            1088,
+            `Cannot find the object "${target.name}" because it does not exist or you do not have permissions.`,
+          );
         session.identityInsert = value === 'ON' ? table : undefined;
         return;
       }
@@ -346,8 +414,10 @@ export class BatchRunner {
 
   async #alterDatabase(statement: StatementOf<'alterDatabase'>, frame: Frame): Promise<void> {
     const session = this.#session;
-    if (statement.database !== undefined && statement.database.toLowerCase() !== session.database.name.toLowerCase()) throw outsideSubset('ALTER DATABASE of another database', statement.line);
-    if (session.transaction !== undefined) throw new SqlError(226, 'ALTER DATABASE statement not allowed within multi-statement transaction.');
+    if (statement.database !== undefined && statement.database.toLowerCase() !== session.database.name.toLowerCase())
+      throw outsideSubset('ALTER DATABASE of another database', statement.line);
+    if (session.transaction !== undefined)
+      throw new SqlError(226, 'ALTER DATABASE statement not allowed within multi-statement transaction.');
     await session.atomically(frame, this.#signal, ({ database, transaction }) => {
       const field = statement.option === 'ALLOW_SNAPSHOT_ISOLATION' ? 'snapshotAllowed' : 'readCommittedSnapshot';
       const before = database[field];
@@ -390,13 +460,18 @@ export class BatchRunner {
   async #throw(statement: StatementOf<'throw'>, frame: Frame): Promise<never> {
     if (statement.number === undefined || statement.message === undefined || statement.state === undefined) {
       const { caught } = this.#session;
-      if (caught === undefined) throw new SqlError(10704, 'To rethrow an error, a THROW statement must be used inside a CATCH block.', 15);
+      if (caught === undefined)
+        throw new SqlError(10704, 'To rethrow an error, a THROW statement must be used inside a CATCH block.', 15);
       throw new SqlError(caught.number, caught.message, caught.severity, caught.state, caught.line);
     }
     const number = Number(await this.#value(statement.number, types.int, frame));
     const message = String((await this.#value(statement.message, nvarchar(2048), frame)) ?? '');
     const state = Number(await this.#value(statement.state, types.int, frame));
-    if (number < 50_000) throw new SqlError(35_100, `Error number ${number} in the THROW statement is outside the valid range. Specify an error number in the valid range of 50000 to 2147483647.`);
+    if (number < 50_000)
+      throw new SqlError(
+        35_100,
+        `Error number ${number} in the THROW statement is outside the valid range. Specify an error number in the valid range of 50000 to 2147483647.`,
+      );
     throw new SqlError(number, message, 16, state);
   }
 
@@ -404,10 +479,18 @@ export class BatchRunner {
     const pattern = await this.#value(statement.message, nvarchar(2048), frame);
     const severity = Number(await this.#value(statement.severity, types.int, frame));
     const state = Number(await this.#value(statement.state, types.int, frame));
-    if (typeof pattern === 'string' && /^\d+$/.test(pattern) && statement.message.kind === 'literal' && family(statement.message.type) === 'integer') throw outsideSubset('RAISERROR with a message number', statement.line);
+    if (
+      typeof pattern === 'string' &&
+      /^\d+$/.test(pattern) &&
+      statement.message.kind === 'literal' &&
+      family(statement.message.type) === 'integer'
+    )
+      throw outsideSubset('RAISERROR with a message number', statement.line);
     const args: string[] = [];
     for (const arg of statement.args) args.push(String((await this.#value(arg, nvarchar(2048), frame)) ?? '(null)'));
-    const message = String(pattern ?? '').replace(/%(?:%|[-+0 #]*\d*(?:\.\d+)?(?:I64)?[diosuxX])/g, (mark) => (mark === '%%' ? '%' : (args.shift() ?? '(null)')));
+    const message = String(pattern ?? '').replace(/%(?:%|[-+0 #]*\d*(?:\.\d+)?(?:I64)?[diosuxX])/g, (mark) =>
+      mark === '%%' ? '%' : (args.shift() ?? '(null)'),
+    );
     if (severity > 10) throw new SqlError(50_000, message, severity, state);
     this.#responder.info(message, 50_000, severity, state, statement.line);
   }
@@ -420,24 +503,38 @@ export class BatchRunner {
 
   async #dynamic(statement: StatementOf<'execute'> | StatementOf<'executeText'>, frame: Frame): Promise<Outcome> {
     const session = this.#session;
-    if (session.nestLevel >= 32) throw new SqlError(217, 'Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).');
+    if (session.nestLevel >= 32)
+      throw new SqlError(
+        217,
+        'Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).',
+      );
     session.nestLevel += 1;
+    const leave = session.enterScope();
     try {
       if (statement.kind === 'executeText') {
         const text = await this.#value(statement.text, nvarchar(-1), frame);
         return (await this.run(String(text ?? ''), newFrame())) ? 'next' : 'abort';
       }
-      if (statement.procedure !== 'sp_executesql') throw new SqlError(2812, `Could not find stored procedure '${statement.procedure}'.`, 16, 62);
+      if (statement.procedure !== 'sp_executesql')
+        throw new SqlError(2812, `Could not find stored procedure '${statement.procedure}'.`, 16, 62);
       return await this.#executeSql(statement, frame);
     } finally {
+      leave();
       session.nestLevel -= 1;
     }
   }
 
   async #executeSql(statement: StatementOf<'execute'>, frame: Frame): Promise<Outcome> {
     const [text, declarations, ...given] = statement.args;
-    if (text === undefined) throw new SqlError(201, "Procedure or function 'sp_executesql' expects parameter '@statement', which was not supplied.");
-    const parameters = declarations === undefined ? [] : parseParameters(String((await this.#value(declarations.value, nvarchar(-1), frame)) ?? ''));
+    if (text === undefined)
+      throw new SqlError(
+        201,
+        "Procedure or function 'sp_executesql' expects parameter '@statement', which was not supplied.",
+      );
+    const parameters =
+      declarations === undefined
+        ? []
+        : parseParameters(String((await this.#value(declarations.value, nvarchar(-1), frame)) ?? ''));
     const inner = newFrame();
     for (const { name, type } of parameters) inner.variables.set(name.toLowerCase(), { type, value: null });
     const outputs: { readonly from: Variable; readonly to: Variable }[] = [];
@@ -446,11 +543,19 @@ export class BatchRunner {
       const target = inner.variables.get(name.toLowerCase());
       if (target === undefined) throw new SqlError(8145, `${name} is not a parameter for procedure sp_executesql.`);
       target.value = await this.#value(argument.value, target.type, frame);
-      const to = argument.output && argument.value.kind === 'variable' ? frame.variables.get(argument.value.name.toLowerCase()) : undefined;
+      const to =
+        argument.output && argument.value.kind === 'variable'
+          ? frame.variables.get(argument.value.name.toLowerCase())
+          : undefined;
       if (to !== undefined) outputs.push({ from: target, to });
     }
     const ended = await this.run(String((await this.#value(text.value, nvarchar(-1), frame)) ?? ''), inner);
-    for (const { from, to } of outputs) to.value = storing(from.type, to.type, () => new SqlError(8152, 'String or binary data would be truncated.'))(from.value);
+    for (const { from, to } of outputs)
+      to.value = storing(
+        from.type,
+        to.type,
+        () => new SqlError(8152, 'String or binary data would be truncated.'),
+      )(from.value);
     const result = statement.result === undefined ? undefined : frame.variables.get(statement.result.toLowerCase());
     if (result !== undefined) result.value = 0;
     return ended ? 'next' : 'abort';

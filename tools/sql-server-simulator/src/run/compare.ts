@@ -10,9 +10,16 @@ function isExact(type: SqlType): boolean {
 }
 
 /** Both operands as keys whose primitive order is the comparison's: exact for every pair of exact numerics. */
-export function comparisonKeys(left: Compiled, right: Compiled): readonly [(env: Env) => SortKey, (env: Env) => SortKey] {
+export function comparisonKeys(
+  left: Compiled,
+  right: Compiled,
+): readonly [(env: Env) => SortKey, (env: Env) => SortKey] {
   const common = commonType(left.type, right.type);
-  if (isExact(left.type) && isExact(right.type) && (family(left.type) === 'decimal' || family(right.type) === 'decimal')) {
+  if (
+    isExact(left.type) &&
+    isExact(right.type) &&
+    (family(left.type) === 'decimal' || family(right.type) === 'decimal')
+  ) {
     const scale = Math.max(left.type.scale, right.type.scale);
     const scaled = (operand: Compiled): ((env: Env) => SortKey) => {
       const from = operand.type.scale;
@@ -26,7 +33,10 @@ export function comparisonKeys(left: Compiled, right: Compiled): readonly [(env:
   const target = family(common) === 'string' || family(common) === 'binary' ? { ...common, length: -1 } : common;
   const side = (operand: Compiled): ((env: Env) => SortKey) => {
     const key = sortKeyOf(target);
-    if (family(operand.type) === family(target) && (operand.type.name === target.name || family(target) === 'string' || family(target) === 'binary')) {
+    if (
+      family(operand.type) === family(target) &&
+      (operand.type.name === target.name || family(target) === 'string' || family(target) === 'binary')
+    ) {
       return (env) => key(operand.run(env));
     }
     const convert = converter(operand.type, target);
@@ -70,7 +80,8 @@ function likeTest(pattern: string, escape: string | undefined, binary: boolean):
   let source = '^';
   for (let at = 0; at < pattern.length; at += 1) {
     const character = pattern[at] ?? '';
-    if (escape !== undefined && character === escape && at + 1 < pattern.length) source += (pattern[++at] ?? '').replace(/[[\].*+?^${}()|\\/-]/g, '\\$&');
+    if (escape !== undefined && character === escape && at + 1 < pattern.length)
+      source += (pattern[++at] ?? '').replace(/[[\].*+?^${}()|\\/-]/g, '\\$&');
     else if (character === '%') source += '[^]*';
     else if (character === '_') source += '[^]';
     else if (character === '[' && pattern.includes(']', at + 2)) {

@@ -39,7 +39,11 @@ export function compileExpression(expression: Expression, scope: Scope): Compile
     case 'unary':
       return compileUnary(expression, scope);
     case 'binary':
-      return arithmetic(expression.operator, compileExpression(expression.left, scope), compileExpression(expression.right, scope));
+      return arithmetic(
+        expression.operator,
+        compileExpression(expression.left, scope),
+        compileExpression(expression.right, scope),
+      );
     case 'case':
       return compileCase(expression, scope);
     case 'call':
@@ -52,7 +56,8 @@ export function compileExpression(expression: Expression, scope: Scope): Compile
       const operand = compileExpression(expression.operand, scope);
       const kind = collationKind(expression.collation);
       if (kind === undefined) throw outsideSubset(`collation ${expression.collation}`, expression.line);
-      if (family(operand.type) !== 'string') throw new SqlError(447, `Expression type ${operand.type.name} is invalid for COLLATE clause.`);
+      if (family(operand.type) !== 'string')
+        throw new SqlError(447, `Expression type ${operand.type.name} is invalid for COLLATE clause.`);
       const { binaryCollation: _, ...plain } = operand.type;
       return { ...operand, type: kind === 'binary' ? { ...plain, binaryCollation: true } : plain };
     }
@@ -75,7 +80,10 @@ function compileColumn(expression: ExpressionOf<'column'>, scope: Scope): Compil
   const found = scope.resolve(expression.parts);
   if (scope.grouping !== undefined && found.depth === 0) {
     const name = expression.parts.join('.');
-    throw new SqlError(8120, `Column '${name}' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause.`);
+    throw new SqlError(
+      8120,
+      `Column '${name}' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause.`,
+    );
   }
   return { type: found.column.type, run: columnReader(found) };
 }
@@ -83,14 +91,17 @@ function compileColumn(expression: ExpressionOf<'column'>, scope: Scope): Compil
 function compileUnary(expression: ExpressionOf<'unary'>, scope: Scope): Compiled {
   const { operand } = expression;
   // A minus before a literal makes a negative literal, so that -2147483648 is an int.
-  if (expression.operator === '-' && operand.kind === 'literal' && operand.value === 2_147_483_648n) return { type: types.int, run: () => -2_147_483_648 };
+  if (expression.operator === '-' && operand.kind === 'literal' && operand.value === 2_147_483_648n)
+    return { type: types.int, run: () => -2_147_483_648 };
   return negate(compileExpression(operand, scope), expression.operator);
 }
 
 function compileCase(expression: ExpressionOf<'case'>, scope: Scope): Compiled {
   const { operand } = expression;
   const subject = operand === undefined ? undefined : compileExpression(operand, scope);
-  const tests = expression.whens.map(({ when }) => (subject === undefined ? compilePredicate(when, scope) : comparison('=', subject, compileExpression(when, scope))));
+  const tests = expression.whens.map(({ when }) =>
+    subject === undefined ? compilePredicate(when, scope) : comparison('=', subject, compileExpression(when, scope)),
+  );
   const values = expression.whens.map(({ then }) => compileExpression(then, scope));
   if (expression.otherwise !== undefined) values.push(compileExpression(expression.otherwise, scope));
   return firstThat(tests, values);
@@ -117,7 +128,10 @@ function compileCast(expression: ExpressionOf<'cast'>, scope: Scope): Compiled {
   const { type: declared, safe } = expression;
   // CAST and CONVERT without a length mean 30, where a declaration means 1.
   const style = expression.style === undefined ? undefined : compileExpression(expression.style, scope);
-  const target = operand.type.binaryCollation === true && family(declared) === 'string' ? { ...declared, binaryCollation: true } : declared;
+  const target =
+    operand.type.binaryCollation === true && family(declared) === 'string'
+      ? { ...declared, binaryCollation: true }
+      : declared;
   const build = (number: number | undefined): ((value: Value) => Value) => {
     const convert = converter(operand.type, target, number);
     if (!safe) return convert;
@@ -154,7 +168,10 @@ function compileScalarQuery(expression: ExpressionOf<'subquery'>, scope: Scope):
   const query = compileQuery(expression.query, scope);
   const [column] = query.columns;
   if (column === undefined || query.columns.length !== 1) {
-    throw new SqlError(116, 'Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.');
+    throw new SqlError(
+      116,
+      'Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.',
+    );
   }
   let known: { readonly value: Value } | undefined;
   return {
@@ -162,7 +179,11 @@ function compileScalarQuery(expression: ExpressionOf<'subquery'>, scope: Scope):
     run: (env) => {
       if (known !== undefined) return known.value;
       const records = query.run(env, 2);
-      if (records.length > 1) throw new SqlError(512, 'Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, >= or when the subquery is used as an expression.');
+      if (records.length > 1)
+        throw new SqlError(
+          512,
+          'Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, >= or when the subquery is used as an expression.',
+        );
       const value = records[0]?.values[0] ?? null;
       if (!query.correlated) known = { value };
       return value;
@@ -174,7 +195,11 @@ function compileScalarQuery(expression: ExpressionOf<'subquery'>, scope: Scope):
 export function compilePredicate(expression: Expression, scope: Scope): Predicate {
   switch (expression.kind) {
     case 'compare':
-      return comparison(expression.operator, compileExpression(expression.left, scope), compileExpression(expression.right, scope));
+      return comparison(
+        expression.operator,
+        compileExpression(expression.left, scope),
+        compileExpression(expression.right, scope),
+      );
     case 'logic':
       return compileLogic(expression, scope);
     case 'not':
@@ -195,7 +220,10 @@ export function compilePredicate(expression: Expression, scope: Scope): Predicat
       return negated(compileInQuery(expression, scope), expression.negated);
     case 'like': {
       const escape = expression.escape === undefined ? undefined : compileExpression(expression.escape, scope);
-      return negated(like(compileExpression(expression.operand, scope), compileExpression(expression.pattern, scope), escape), expression.negated);
+      return negated(
+        like(compileExpression(expression.operand, scope), compileExpression(expression.pattern, scope), escape),
+        expression.negated,
+      );
     }
     case 'exists': {
       const query = compileQuery(expression.query, scope);
@@ -207,7 +235,11 @@ export function compilePredicate(expression: Expression, scope: Scope): Predicat
       };
     }
     default:
-      throw new SqlError(4145, 'An expression of non-boolean type specified in a context where a condition is expected.', 15);
+      throw new SqlError(
+        4145,
+        'An expression of non-boolean type specified in a context where a condition is expected.',
+        15,
+      );
   }
 }
 
@@ -257,7 +289,11 @@ function compileInQuery(expression: ExpressionOf<'inQuery'>, scope: Scope): Pred
   const operand = compileExpression(expression.operand, scope);
   const query = compileQuery(expression.query, scope);
   const [column] = query.columns;
-  if (column === undefined || query.columns.length !== 1) throw new SqlError(116, 'Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.');
+  if (column === undefined || query.columns.length !== 1)
+    throw new SqlError(
+      116,
+      'Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.',
+    );
   let cell: Value = null;
   const [left, right] = comparisonKeys(operand, { type: column.type, run: () => cell });
   let known: { readonly keys: Set<string>; readonly hasNull: boolean } | undefined;
@@ -285,7 +321,8 @@ function compileInQuery(expression: ExpressionOf<'inQuery'>, scope: Scope): Pred
 /** Splits `a AND b AND c` into its parts. */
 export function conjuncts(expression: Expression | undefined): Expression[] {
   if (expression === undefined) return [];
-  if (expression.kind === 'logic' && expression.operator === 'and') return [...conjuncts(expression.left), ...conjuncts(expression.right)];
+  if (expression.kind === 'logic' && expression.operator === 'and')
+    return [...conjuncts(expression.left), ...conjuncts(expression.right)];
   return [expression];
 }
 

@@ -14,7 +14,11 @@ function cellWriter(type: SqlType): (value: Value) => string {
       return (value) => text(value) as string;
     }
     case 'float':
-      return (value) => (value as number).toExponential(15).replace(/e([+-])(\d)$/, 'e$10$2').replace(/e([+-])(\d\d)$/, 'e$10$2');
+      return (value) =>
+        (value as number)
+          .toExponential(15)
+          .replace(/e([+-])(\d)$/, 'e$10$2')
+          .replace(/e([+-])(\d\d)$/, 'e$10$2');
     case 'binary':
       return (value) => JSON.stringify(Buffer.from(value as Uint8Array).toString('base64'));
     case 'datetime':
@@ -22,7 +26,8 @@ function cellWriter(type: SqlType): (value: Value) => string {
     case 'time':
     case 'offset': {
       const text = converter(type, nvarchar(-1), 126);
-      return (value) => JSON.stringify((text(value) as string).replace(/(\.\d*?)0+(?=$|[Z+-])/, '$1').replace(/\.(?=$|[Z+-])/, ''));
+      return (value) =>
+        JSON.stringify((text(value) as string).replace(/(\.\d*?)0+(?=$|[Z+-])/, '$1').replace(/\.(?=$|[Z+-])/, ''));
     }
     default:
       return (value) => JSON.stringify(value).replaceAll('/', '\\/');
@@ -34,7 +39,11 @@ type Tree = Map<string, Tree | string>;
 function put(tree: Tree, path: readonly string[], text: string): void {
   const [head = '', ...rest] = path;
   if (rest.length === 0) {
-    if (tree.has(head)) throw new SqlError(13601, `Property '${head}' cannot be generated in JSON output due to a conflict with another column name or alias.`);
+    if (tree.has(head))
+      throw new SqlError(
+        13601,
+        `Property '${head}' cannot be generated in JSON output due to a conflict with another column name or alias.`,
+      );
     tree.set(head, text);
     return;
   }
@@ -43,7 +52,11 @@ function put(tree: Tree, path: readonly string[], text: string): void {
     inner = new Map<string, Tree | string>();
     tree.set(head, inner);
   }
-  if (typeof inner === 'string') throw new SqlError(13601, `Property '${path.join('.')}' cannot be generated in JSON output due to a conflict with another column name or alias.`);
+  if (typeof inner === 'string')
+    throw new SqlError(
+      13601,
+      `Property '${path.join('.')}' cannot be generated in JSON output due to a conflict with another column name or alias.`,
+    );
   put(inner, rest, text);
 }
 
@@ -52,9 +65,17 @@ function write(tree: Tree): string {
 }
 
 /** The text of FOR JSON PATH; null when there are no rows. */
-export function forJson(columns: readonly ColumnInfo[], rows: readonly (readonly Value[])[], options: ForJson): string | null {
+export function forJson(
+  columns: readonly ColumnInfo[],
+  rows: readonly (readonly Value[])[],
+  options: ForJson,
+): string | null {
   const writers = columns.map(({ type, name }) => {
-    if (name === '') throw new SqlError(13605, 'Column expressions and data sources without names or aliases cannot be formatted as JSON text using FOR JSON clause. Add alias to the unnamed column or table.');
+    if (name === '')
+      throw new SqlError(
+        13605,
+        'Column expressions and data sources without names or aliases cannot be formatted as JSON text using FOR JSON clause. Add alias to the unnamed column or table.',
+      );
     return { path: name.split('.'), text: cellWriter(type) };
   });
   if (rows.length === 0) return null;

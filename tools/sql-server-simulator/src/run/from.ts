@@ -3,7 +3,14 @@ import type { Row, Values } from '../engine/row.ts';
 import type { Table } from '../engine/table.ts';
 import { outsideSubset, SqlError } from '../types/sql-error.ts';
 import type { Value } from '../types/sql-type.ts';
-import { chooseAccess, type Conjunct, conjunctOf, type Restriction, restrictionsOf, type WantedOrder } from './access-path.ts';
+import {
+  chooseAccess,
+  type Conjunct,
+  conjunctOf,
+  type Restriction,
+  restrictionsOf,
+  type WantedOrder,
+} from './access-path.ts';
 import { comparisonKeys } from './compare.ts';
 import { type Compiled, type Context, emptyEnv, type Env } from './context.ts';
 import { compileExpression, conjuncts } from './expression.ts';
@@ -78,7 +85,12 @@ export function nameText(name: ObjectName): string {
 }
 
 export function columnsOf(table: Table): readonly ColumnInfo[] {
-  return table.columns.map(({ name, type, nullable, identity }) => ({ name, type, nullable, identity: identity !== undefined }));
+  return table.columns.map(({ name, type, nullable, identity }) => ({
+    name,
+    type,
+    nullable,
+    identity: identity !== undefined,
+  }));
 }
 
 class Planner {
@@ -92,10 +104,22 @@ class Planner {
     this.options = options;
   }
 
-  add(node: TableSource, alias: string, columns: readonly ColumnInfo[], rest: Omit<Source, 'index' | 'columns' | 'node'>, schema?: string): void {
+  add(
+    node: TableSource,
+    alias: string,
+    columns: readonly ColumnInfo[],
+    rest: Omit<Source, 'index' | 'columns' | 'node'>,
+    schema?: string,
+  ): void {
     const lower = alias.toLowerCase();
-    if (alias !== '' && this.scope.sources.some((source) => source.alias.toLowerCase() === lower && source.schema === schema)) {
-      throw new SqlError(1013, `The objects or correlation names "${alias}" and "${alias}" in the FROM clause have the same exposed names. Use correlation names to distinguish them.`);
+    if (
+      alias !== '' &&
+      this.scope.sources.some((source) => source.alias.toLowerCase() === lower && source.schema === schema)
+    ) {
+      throw new SqlError(
+        1013,
+        `The objects or correlation names "${alias}" and "${alias}" in the FROM clause have the same exposed names. Use correlation names to distinguish them.`,
+      );
     }
     const source = { ...rest, node, index: this.scope.sources.length, columns };
     this.scope.sources.push({ alias, columns, ...(schema === undefined ? {} : { schema }) });
@@ -122,7 +146,10 @@ class Planner {
         return;
       }
       case 'derived': {
-        const inner = compileQuery(node.query, lateral ? this.scope : new Scope(context, this.scope.parent, this.scope.commonTables));
+        const inner = compileQuery(
+          node.query,
+          lateral ? this.scope : new Scope(context, this.scope.parent, this.scope.commonTables),
+        );
         this.bindQuery(node, node.alias, inner, node.columns, lateral);
         return;
       }
@@ -146,25 +173,51 @@ class Planner {
     const { name, hints } = node;
     const common = name.schema === undefined ? commonTables.get(name.name.toLowerCase()) : undefined;
     if (common !== undefined) {
-      this.bindQuery(node, node.alias ?? name.name, compileCommonTable(common, this.scope, this.options.target === node), common.columns, false);
+      this.bindQuery(
+        node,
+        node.alias ?? name.name,
+        compileCommonTable(common, this.scope, this.options.target === node),
+        common.columns,
+        false,
+      );
       return;
     }
     const view = findTable(name, context) === undefined ? systemView(name, context) : undefined;
     if (view !== undefined) {
       const rows = view.rows();
-      this.add(node, node.alias ?? name.name, view.columns, { lateral: false, list: (_, take) => rows.some((values) => take(values, undefined)) }, name.schema);
+      this.add(
+        node,
+        node.alias ?? name.name,
+        view.columns,
+        { lateral: false, list: (_, take) => rows.some((values) => take(values, undefined)) },
+        name.schema,
+      );
       return;
     }
     const table = requireTable(name, context);
     const mode = readMode(table, hints, context, this.options.target === node);
-    this.add(node, node.alias ?? name.name, columnsOf(table), { table, mode, lateral: false }, node.alias === undefined ? name.schema : undefined);
+    this.add(
+      node,
+      node.alias ?? name.name,
+      columnsOf(table),
+      { table, mode, lateral: false },
+      node.alias === undefined ? name.schema : undefined,
+    );
   }
 
-  bindQuery(node: TableSource, alias: string, inner: ReturnType<typeof compileQuery>, names: readonly string[] | undefined, lateral: boolean): void {
-    if (names !== undefined && names.length !== inner.columns.length) throw new SqlError(8158, `'${alias}' has more columns than were specified in the column list.`);
+  bindQuery(
+    node: TableSource,
+    alias: string,
+    inner: ReturnType<typeof compileQuery>,
+    names: readonly string[] | undefined,
+    lateral: boolean,
+  ): void {
+    if (names !== undefined && names.length !== inner.columns.length)
+      throw new SqlError(8158, `'${alias}' has more columns than were specified in the column list.`);
     const columns = inner.columns.map((column, position) => ({ ...column, name: names?.[position] ?? column.name }));
     const unnamed = columns.findIndex(({ name }) => name === '');
-    if (unnamed !== -1) throw new SqlError(8155, `No column name was specified for column ${unnamed + 1} of '${alias}'.`);
+    if (unnamed !== -1)
+      throw new SqlError(8155, `No column name was specified for column ${unnamed + 1} of '${alias}'.`);
     let known: ReturnType<typeof inner.run> | undefined;
     const correlated = lateral || inner.correlated;
     this.add(node, alias, columns, {
@@ -180,27 +233,54 @@ class Planner {
 
   bindValues(node: Extract<TableSource, { kind: 'values' }>): void {
     const rows = node.rows.map((row) => row.map((expression) => compileExpression(expression, this.scope)));
-    if (rows.some((row) => row.length !== node.columns.length)) throw new SqlError(10709, 'The number of columns for each row in a table value constructor must be the same.');
-    const types = node.columns.map((_, position) => rows.map((row) => row[position]?.type).filter((type) => type !== undefined).reduce(commonType));
+    if (rows.some((row) => row.length !== node.columns.length))
+      throw new SqlError(10709, 'The number of columns for each row in a table value constructor must be the same.');
+    const types = node.columns.map((_, position) =>
+      rows
+        .map((row) => row[position]?.type)
+        .filter((type) => type !== undefined)
+        .reduce(commonType),
+    );
     const readers = rows.map((row) => row.map((cell, position) => as(cell, types[position] ?? cell.type)));
-    const columns = node.columns.map((name, position) => ({ name, type: types[position] ?? { name: 'int', length: 0, precision: 10, scale: 0 } })) satisfies readonly ColumnInfo[];
-    this.add(node, node.alias, columns, { lateral: true, list: (env, take) => readers.some((row) => take(row.map((read) => read(env)), undefined)) });
+    const columns = node.columns.map((name, position) => ({
+      name,
+      type: types[position] ?? { name: 'int', length: 0, precision: 10, scale: 0 },
+    })) satisfies readonly ColumnInfo[];
+    this.add(node, node.alias, columns, {
+      lateral: true,
+      list: (env, take) =>
+        readers.some((row) =>
+          take(
+            row.map((read) => read(env)),
+            undefined,
+          ),
+        ),
+    });
   }
 
   bindFunction(node: Extract<TableSource, { kind: 'function' }>): void {
     const [text, separator] = node.args.map((arg) => compileExpression(arg, this.scope));
-    if (node.name !== 'STRING_SPLIT' || text === undefined || separator === undefined) throw outsideSubset(`table-valued function ${node.name}`, node.line);
+    if (node.name !== 'STRING_SPLIT' || text === undefined || separator === undefined)
+      throw outsideSubset(`table-valued function ${node.name}`, node.line);
     const convert = converter(text.type, { name: 'nvarchar', length: -1, precision: 0, scale: 0 });
     const list: Lister = (env, take) => {
       const value = convert(text.run(env)) as string | null;
       return value !== null && value.split(String(separator.run(env))).some((part) => take([part], undefined));
     };
-    this.add(node, node.alias ?? 'STRING_SPLIT', [{ name: 'value', type: { name: 'nvarchar', length: -1, precision: 0, scale: 0 } }], { lateral: true, list });
+    this.add(
+      node,
+      node.alias ?? 'STRING_SPLIT',
+      [{ name: 'value', type: { name: 'nvarchar', length: -1, precision: 0, scale: 0 } }],
+      { lateral: true, list },
+    );
   }
 
   /** Conditions that can be tested once `bound` and this source are known; they are consumed here. */
   claim(usable: readonly Conjunct[], bound: ReadonlySet<number>, source: number): Conjunct[] {
-    const claimed = usable.filter((conjunct) => !conjunct.consumed && !conjunct.late && [...conjunct.sources].every((at) => at === source || bound.has(at)));
+    const claimed = usable.filter(
+      (conjunct) =>
+        !conjunct.consumed && !conjunct.late && [...conjunct.sources].every((at) => at === source || bound.has(at)),
+    );
     for (const conjunct of claimed) conjunct.consumed = true;
     return claimed;
   }
@@ -213,13 +293,22 @@ class Planner {
     const claimed = this.claim(usable, bound, index);
     const filters = claimed.map(({ predicate }) => predicate);
     const sources = new Set([index]);
-    const restrictions: Restriction[] = table === undefined ? [] : claimed.flatMap((conjunct) => restrictionsOf(conjunct, this.scope, index));
+    const restrictions: Restriction[] =
+      table === undefined ? [] : claimed.flatMap((conjunct) => restrictionsOf(conjunct, this.scope, index));
     const order = first && index === 0 ? this.options.order() : [];
-    const path = table === undefined ? undefined : chooseAccess(table, claimed, restrictions, order, this.options.wantsFirst);
-    const list: Lister = table !== undefined && mode !== undefined ? (env, take) => scanTable(table, mode, path, context, env, take) : (source.list ?? (() => false));
-    const join = bound.size === 0 || source.lateral || (path?.fixed ?? 0) > 0 ? undefined : this.hashJoin(claimed, bound, index);
+    const path =
+      table === undefined ? undefined : chooseAccess(table, claimed, restrictions, order, this.options.wantsFirst);
+    const list: Lister =
+      table !== undefined && mode !== undefined
+        ? (env, take) => scanTable(table, mode, path, context, env, take)
+        : (source.list ?? (() => false));
+    const join =
+      bound.size === 0 || source.lateral || (path?.fixed ?? 0) > 0 ? undefined : this.hashJoin(claimed, bound, index);
     if (join !== undefined) {
-      const plain: Lister = table !== undefined && mode !== undefined ? (env, take) => scanTable(table, mode, undefined, context, env, take) : list;
+      const plain: Lister =
+        table !== undefined && mode !== undefined
+          ? (env, take) => scanTable(table, mode, undefined, context, env, take)
+          : list;
       return { iterate: hashedLeaf(index, plain, filters, join), sources, ordered: false };
     }
     return { iterate: filteredLeaf(index, list, filters), sources, ordered: path?.ordered === true };
@@ -234,16 +323,22 @@ class Planner {
       const left = conjunctSources(expression.left, this.scope);
       const right = conjunctSources(expression.right, this.scope);
       const isInner = (found: ReadonlySet<number>): boolean => found.size === 1 && found.has(source);
-      const isOuter = (found: ReadonlySet<number>): boolean => found.size > 0 && [...found].every((at) => bound.has(at));
+      const isOuter = (found: ReadonlySet<number>): boolean =>
+        found.size > 0 && [...found].every((at) => bound.has(at));
       const swap = isInner(right) && isOuter(left);
       if (!swap && !(isInner(left) && isOuter(right))) continue;
-      const [mine, other]: [Compiled, Compiled] = [compileExpression(swap ? expression.right : expression.left, this.scope), compileExpression(swap ? expression.left : expression.right, this.scope)];
+      const [mine, other]: [Compiled, Compiled] = [
+        compileExpression(swap ? expression.right : expression.left, this.scope),
+        compileExpression(swap ? expression.left : expression.right, this.scope),
+      ];
       const [mineKey, otherKey] = comparisonKeys(mine, other);
       inner.push(mineKey);
       outer.push(otherKey);
     }
     if (inner.length === 0) return undefined;
-    const own = claimed.filter(({ sources, outer: readsOuter }) => !readsOuter && sources.size === 1 && sources.has(source)).map(({ predicate }) => predicate);
+    const own = claimed
+      .filter(({ sources, outer: readsOuter }) => !readsOuter && sources.size === 1 && sources.has(source))
+      .map(({ predicate }) => predicate);
     return { inner, outer, own };
   }
 
@@ -261,7 +356,8 @@ class Planner {
         return {
           sources: new Set([...left.sources, ...right.sources]),
           ordered: left.ordered,
-          iterate: (env, visit) => left.iterate(env, () => right.iterate(env, () => residual.every((test) => test(env) === true) && visit())),
+          iterate: (env, visit) =>
+            left.iterate(env, () => right.iterate(env, () => residual.every((test) => test(env) === true) && visit())),
         };
       }
       case 'left':
@@ -282,7 +378,14 @@ class Planner {
   }
 
   /** The preserved side's rows all come; the other side is NULL where nothing matches. */
-  outerJoin(preserved: TableSource, other: TableSource, node: Extract<TableSource, { kind: 'join' }>, usable: readonly Conjunct[], bound: ReadonlySet<number>, first: boolean): Node {
+  outerJoin(
+    preserved: TableSource,
+    other: TableSource,
+    node: Extract<TableSource, { kind: 'join' }>,
+    usable: readonly Conjunct[],
+    bound: ReadonlySet<number>,
+    first: boolean,
+  ): Node {
     const left = this.plan(preserved, usable, bound, first);
     const on = conjuncts(node.on).map((expression) => conjunctOf(expression, this.scope));
     const right = this.plan(other, on, new Set([...bound, ...left.sources]), false);
@@ -310,16 +413,23 @@ class Planner {
     const right = this.plan(node.right, [], bound, false);
     const on = conjuncts(node.on).map((expression) => conjunctOf(expression, this.scope).predicate);
     const at = [...right.sources];
-    const restore = (env: Env, found: readonly { readonly values: Value[] | undefined; readonly ref: Row | undefined }[]): void => {
+    const restore = (
+      env: Env,
+      found: readonly { readonly values: Value[] | undefined; readonly ref: Row | undefined }[],
+    ): void => {
       at.forEach((source, position) => {
         env.rows[source] = found[position]?.values ?? [];
         env.refs[source] = found[position]?.ref;
       });
     };
     const iterate: Iterate = (env, visit) => {
-      const others: { readonly found: { values: Value[] | undefined; ref: Row | undefined }[]; matched: boolean }[] = [];
+      const others: { readonly found: { values: Value[] | undefined; ref: Row | undefined }[]; matched: boolean }[] =
+        [];
       right.iterate(env, () => {
-        others.push({ found: at.map((source) => ({ values: env.rows[source] as Value[] | undefined, ref: env.refs[source] })), matched: false });
+        others.push({
+          found: at.map((source) => ({ values: env.rows[source] as Value[] | undefined, ref: env.refs[source] })),
+          matched: false,
+        });
         return false;
       });
       const stopped = left.iterate(env, () => {
@@ -354,13 +464,18 @@ function conjunctSources(expression: Expression, scope: Scope): ReadonlySet<numb
 }
 
 /** A CTE sees the CTEs before it and nothing of the statement around it. */
-export function compileCommonTable(common: CommonTable, scope: Scope, asTarget = false): ReturnType<typeof compileQuery> {
+export function compileCommonTable(
+  common: CommonTable,
+  scope: Scope,
+  asTarget = false,
+): ReturnType<typeof compileQuery> {
   const visible = new Map<string, CommonTable>();
   for (const [name, other] of scope.commonTables) {
     if (other === common) break;
     visible.set(name, other);
   }
-  if (mentions(common.query, common.name)) throw outsideSubset(`recursive common table expression ${common.name}`, common.line);
+  if (mentions(common.query, common.name))
+    throw outsideSubset(`recursive common table expression ${common.name}`, common.line);
   return compileQuery(common.query, new Scope(scope.context, undefined, visible), { asTarget });
 }
 
@@ -380,17 +495,30 @@ function mentions(query: unknown, name: string): boolean {
 }
 
 /** Binds and plans a FROM clause together with the WHERE conditions, which are tested as early as their sources allow. */
-export function planFrom(from: TableSource | undefined, where: ReturnType<typeof conjuncts>, scope: Scope, options: FromOptions): FromPlan {
+export function planFrom(
+  from: TableSource | undefined,
+  where: ReturnType<typeof conjuncts>,
+  scope: Scope,
+  options: FromOptions,
+): FromPlan {
   const planner = new Planner(scope, options);
   if (from !== undefined) planner.bind(from, false);
   const conditions = where.map((expression) => conjunctOf(expression, scope));
-  const node: Node = from === undefined ? { iterate: (_, visit) => visit(), sources: new Set(), ordered: false } : planner.plan(from, conditions, new Set(), true);
+  const node: Node =
+    from === undefined
+      ? { iterate: (_, visit) => visit(), sources: new Set(), ordered: false }
+      : planner.plan(from, conditions, new Set(), true);
   const residual = conditions.filter(({ consumed }) => !consumed).map(({ predicate }) => predicate);
-  const locks = planner.sources.flatMap(({ index, mode }) => (mode?.lock === undefined ? [] : [{ source: index, mode: mode.lock }]));
+  const locks = planner.sources.flatMap(({ index, mode }) =>
+    mode?.lock === undefined ? [] : [{ source: index, mode: mode.lock }],
+  );
   return {
     sources: planner.sources,
     ordered: node.ordered,
     locks,
-    iterate: residual.length === 0 ? node.iterate : (env, visit) => node.iterate(env, () => residual.every((test) => test(env) === true) && visit()),
+    iterate:
+      residual.length === 0
+        ? node.iterate
+        : (env, visit) => node.iterate(env, () => residual.every((test) => test(env) === true) && visit()),
   };
 }

@@ -34,7 +34,11 @@ export function as(operand: Compiled, type: SqlType): (env: Env) => Value {
 }
 
 /** A function of values that is NULL as soon as one of them is. */
-export function strict(type: SqlType, readers: readonly ((env: Env) => Value)[], work: (...values: never[]) => Value): Compiled {
+export function strict(
+  type: SqlType,
+  readers: readonly ((env: Env) => Value)[],
+  work: (...values: never[]) => Value,
+): Compiled {
   return {
     type,
     run: (env) => {

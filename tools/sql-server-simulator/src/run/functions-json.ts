@@ -11,7 +11,8 @@ export function invalidJson(): SqlError {
 
 export function pathOf(source: string): JsonPath {
   const path = parsePath(source);
-  if (path === undefined) throw new SqlError(13607, 'JSON path is not properly formatted. Unexpected character is found.', 16, 4);
+  if (path === undefined)
+    throw new SqlError(13607, 'JSON path is not properly formatted. Unexpected character is found.', 16, 4);
   return path;
 }
 
@@ -38,17 +39,21 @@ export const jsonFunctions: Readonly<Record<string, FunctionSpec>> = {
   ),
   JSON_VALUE: define(2, 2, (args) => {
     const read = jsonReader();
-    return strict(nvarchar(4000), [as(argument(args, 0), text), as(argument(args, 1), text)], (source: string, pathText: string) => {
-      const path = pathOf(pathText);
-      const node = follow(read(source), path);
-      const value = node === undefined ? null : scalarText(node);
-      if (path.strict && (node === undefined || (value === null && node.kind !== 'null'))) {
-        throw node === undefined
-          ? new SqlError(13608, 'Property cannot be found on the specified JSON path.', 16, 5)
-          : new SqlError(13623, 'Scalar value cannot be found in the specified JSON path.', 16, 2);
-      }
-      return value !== null && value.length > 4000 ? null : value;
-    });
+    return strict(
+      nvarchar(4000),
+      [as(argument(args, 0), text), as(argument(args, 1), text)],
+      (source: string, pathText: string) => {
+        const path = pathOf(pathText);
+        const node = follow(read(source), path);
+        const value = node === undefined ? null : scalarText(node);
+        if (path.strict && (node === undefined || (value === null && node.kind !== 'null'))) {
+          throw node === undefined
+            ? new SqlError(13608, 'Property cannot be found on the specified JSON path.', 16, 5)
+            : new SqlError(13623, 'Scalar value cannot be found in the specified JSON path.', 16, 2);
+        }
+        return value !== null && value.length > 4000 ? null : value;
+      },
+    );
   }),
   JSON_QUERY: define(1, 2, (args) => {
     const read = jsonReader();

@@ -8,7 +8,9 @@ const name = nvarchar(776);
 
 /** Splits `[dbo].[My.Table]`; quotes and brackets go. */
 export function splitName(text: string): string[] {
-  return [...text.matchAll(/\[((?:[^\]]|\]\])*)\]|"((?:[^"]|"")*)"|([^.[\]"]+)/g)].map((match) => (match[1]?.replaceAll(']]', ']') ?? match[2]?.replaceAll('""', '"') ?? match[3] ?? '').trim());
+  return [...text.matchAll(/\[((?:[^\]]|\]\])*)\]|"((?:[^"]|"")*)"|([^.[\]"]+)/g)].map((match) =>
+    (match[1]?.replaceAll(']]', ']') ?? match[2]?.replaceAll('""', '"') ?? match[3] ?? '').trim(),
+  );
 }
 
 export interface NamedObject {
@@ -30,8 +32,15 @@ export function* objectsOf(context: Context): Generator<NamedObject> {
     const { schema } = table;
     yield { id: table.id, kind: 'U', name: table.name, schema, parentId: 0 };
     let position = 0;
-    const child = (kind: NamedObject['kind'], childName: string): NamedObject => ({ id: constraintId(table.id, position++), kind, name: childName, schema, parentId: table.id });
-    for (const { spec } of table.indexes) if (spec.kind !== 'index') yield child(spec.kind === 'primary' ? 'PK' : 'UQ', spec.name);
+    const child = (kind: NamedObject['kind'], childName: string): NamedObject => ({
+      id: constraintId(table.id, position++),
+      kind,
+      name: childName,
+      schema,
+      parentId: table.id,
+    });
+    for (const { spec } of table.indexes)
+      if (spec.kind !== 'index') yield child(spec.kind === 'primary' ? 'PK' : 'UQ', spec.name);
     for (const check of table.checks) yield child('C', check.name);
     for (const foreign of table.foreignKeys) yield child('F', foreign.name);
     for (const column of table.columns) if (column.default !== undefined) yield child('D', column.default.name);
@@ -73,47 +82,93 @@ const databaseProperties = (context: Context): Readonly<Record<string, string>> 
 });
 
 function caught(read: (context: Context) => Value, type = types.int as ReturnType<typeof nvarchar>): FunctionSpec {
-  return define(0, 0, (_, { context }) => ({ type, run: () => (context.session.caught === undefined ? null : read(context)) }));
+  return define(0, 0, (_, { context }) => ({
+    type,
+    run: () => (context.session.caught === undefined ? null : read(context)),
+  }));
 }
 
 export const systemFunctions: Readonly<Record<string, FunctionSpec>> = {
-  SCOPE_IDENTITY: define(0, 0, (_, { context }) => ({ type: decimal(38, 0), run: () => context.session.lastIdentity ?? null })),
-  MIN_ACTIVE_ROWVERSION: define(0, 0, (_, { context }) => ({ type: varbinary(8), run: () => rowversionBytes(context.database.minActiveRowversion()) })),
+  SCOPE_IDENTITY: define(0, 0, (_, { context }) => ({
+    type: decimal(38, 0),
+    run: () => context.session.lastIdentity ?? null,
+  })),
+  MIN_ACTIVE_ROWVERSION: define(0, 0, (_, { context }) => ({
+    type: varbinary(8),
+    run: () => rowversionBytes(context.database.minActiveRowversion()),
+  })),
   DB_NAME: define(0, 1, (args, { context }) => {
     const id = args[0];
     if (id === undefined) return { type: types.sysname, run: () => context.database.name };
-    return strict(types.sysname, [as(id, types.int)], (wanted: number) => [...context.session.databases.values()].find((database) => database.id === wanted)?.name ?? null);
+    return strict(
+      types.sysname,
+      [as(id, types.int)],
+      (wanted: number) =>
+        [...context.session.databases.values()].find((database) => database.id === wanted)?.name ?? null,
+    );
   }),
   DB_ID: define(0, 1, (args, { context }) => {
     const wanted = args[0];
     if (wanted === undefined) return { type: types.int, run: () => context.database.id };
-    return strict(types.int, [as(wanted, name)], (text: string) => context.session.databases.get(text.toLowerCase())?.id ?? null);
+    return strict(
+      types.int,
+      [as(wanted, name)],
+      (text: string) => context.session.databases.get(text.toLowerCase())?.id ?? null,
+    );
   }),
   OBJECT_ID: define(1, 2, (args, { context }) => {
     const kind = args[1];
-    return strict(types.int, [as(argument(args, 0), name), kind === undefined ? () => '' : as(kind, name)], (text: string, type: string) => findObject(context, text, type === '' ? undefined : type)?.id ?? null);
+    return strict(
+      types.int,
+      [as(argument(args, 0), name), kind === undefined ? () => '' : as(kind, name)],
+      (text: string, type: string) => findObject(context, text, type === '' ? undefined : type)?.id ?? null,
+    );
   }),
-  OBJECT_NAME: define(1, 1, (args, { context }) => strict(types.sysname, [as(argument(args, 0), types.int)], (id: number) => [...objectsOf(context)].find((object) => object.id === id)?.name ?? null)),
-  OBJECT_SCHEMA_NAME: define(1, 1, (args, { context }) => strict(types.sysname, [as(argument(args, 0), types.int)], (id: number) => [...objectsOf(context)].find((object) => object.id === id)?.schema ?? null)),
+  OBJECT_NAME: define(1, 1, (args, { context }) =>
+    strict(
+      types.sysname,
+      [as(argument(args, 0), types.int)],
+      (id: number) => [...objectsOf(context)].find((object) => object.id === id)?.name ?? null,
+    ),
+  ),
+  OBJECT_SCHEMA_NAME: define(1, 1, (args, { context }) =>
+    strict(
+      types.sysname,
+      [as(argument(args, 0), types.int)],
+      (id: number) => [...objectsOf(context)].find((object) => object.id === id)?.schema ?? null,
+    ),
+  ),
   SCHEMA_ID: define(0, 1, (args, { context }) => {
     const wanted = args[0];
     if (wanted === undefined) return { type: types.int, run: () => 1 };
-    return strict(types.int, [as(wanted, name)], (text: string) => context.database.schemas.get(text.toLowerCase())?.id ?? null);
+    return strict(
+      types.int,
+      [as(wanted, name)],
+      (text: string) => context.database.schemas.get(text.toLowerCase())?.id ?? null,
+    );
   }),
   SCHEMA_NAME: define(0, 1, (args, { context }) => {
     const wanted = args[0];
     if (wanted === undefined) return { type: types.sysname, run: () => 'dbo' };
-    return strict(types.sysname, [as(wanted, types.int)], (id: number) => [...context.database.schemas.values()].find((schema) => schema.id === id)?.name ?? null);
+    return strict(
+      types.sysname,
+      [as(wanted, types.int)],
+      (id: number) => [...context.database.schemas.values()].find((schema) => schema.id === id)?.name ?? null,
+    );
   }),
   COL_LENGTH: define(2, 2, (args, { context }) =>
-    strict(types.smallint, [as(argument(args, 0), name), as(argument(args, 1), name)], (tableName: string, columnName: string) => {
-      const parts = splitName(tableName);
-      const table = context.database.table(parts.at(-2) ?? 'dbo', parts.at(-1) ?? '');
-      const type = table?.columns[table.ordinalOf(splitName(columnName)[0] ?? '')]?.type;
-      if (type === undefined) return null;
-      if (type.length !== 0) return type.length > 0 && type.name.startsWith('n') ? type.length * 2 : type.length;
-      return { bit: 1, tinyint: 1, smallint: 2, int: 4, date: 3, uniqueidentifier: 16 }[type.name as 'bit'] ?? 8;
-    }),
+    strict(
+      types.smallint,
+      [as(argument(args, 0), name), as(argument(args, 1), name)],
+      (tableName: string, columnName: string) => {
+        const parts = splitName(tableName);
+        const table = context.database.table(parts.at(-2) ?? 'dbo', parts.at(-1) ?? '');
+        const type = table?.columns[table.ordinalOf(splitName(columnName)[0] ?? '')]?.type;
+        if (type === undefined) return null;
+        if (type.length !== 0) return type.length > 0 && type.name.startsWith('n') ? type.length * 2 : type.length;
+        return { bit: 1, tinyint: 1, smallint: 2, int: 4, date: 3, uniqueidentifier: 16 }[type.name as 'bit'] ?? 8;
+      },
+    ),
   ),
   SUSER_SNAME: define(0, 0, (_, { context }) => ({ type: types.sysname, run: () => context.session.login })),
   SUSER_NAME: define(0, 0, (_, { context }) => ({ type: types.sysname, run: () => context.session.login })),
@@ -123,17 +178,23 @@ export const systemFunctions: Readonly<Record<string, FunctionSpec>> = {
   APP_NAME: define(0, 0, (_, { context }) => ({ type: types.sysname, run: () => context.session.application })),
   SERVERPROPERTY: define(1, 1, (args, { line }) =>
     strict(nvarchar(128), [as(argument(args, 0), name)], (property: string) => {
-      if (!Object.hasOwn(serverProperties, property.toLowerCase())) throw outsideSubset(`SERVERPROPERTY('${property}')`, line);
+      if (!Object.hasOwn(serverProperties, property.toLowerCase()))
+        throw outsideSubset(`SERVERPROPERTY('${property}')`, line);
       return serverProperties[property.toLowerCase()] ?? null;
     }),
   ),
   DATABASEPROPERTYEX: define(2, 2, (args, { context, line }) =>
-    strict(nvarchar(128), [as(argument(args, 0), name), as(argument(args, 1), name)], (database: string, property: string) => {
-      if (database.toLowerCase() !== context.database.name.toLowerCase()) return null;
-      const found = databaseProperties(context);
-      if (!Object.hasOwn(found, property.toLowerCase())) throw outsideSubset(`DATABASEPROPERTYEX(…, '${property}')`, line);
-      return found[property.toLowerCase()] ?? null;
-    }),
+    strict(
+      nvarchar(128),
+      [as(argument(args, 0), name), as(argument(args, 1), name)],
+      (database: string, property: string) => {
+        if (database.toLowerCase() !== context.database.name.toLowerCase()) return null;
+        const found = databaseProperties(context);
+        if (!Object.hasOwn(found, property.toLowerCase()))
+          throw outsideSubset(`DATABASEPROPERTYEX(…, '${property}')`, line);
+        return found[property.toLowerCase()] ?? null;
+      },
+    ),
   ),
   // The one simulated login may do everything on what exists: 1, or NULL for an object that does not.
   HAS_PERMS_BY_NAME: define(3, 5, (args, { context }) => ({

@@ -1,17 +1,74 @@
 import { converter } from '../types/convert.ts';
-import { datePartsOf, dayNumber, joinTicks, localTicks, maxDay, roundToDatetime, splitTicks, ticksPerDay, ticksPerSecond } from '../types/datetime.ts';
+import {
+  datePartsOf,
+  dayNumber,
+  joinTicks,
+  localTicks,
+  maxDay,
+  roundToDatetime,
+  splitTicks,
+  ticksPerDay,
+  ticksPerSecond,
+} from '../types/datetime.ts';
 import { outsideSubset, SqlError } from '../types/sql-error.ts';
 import { family, nvarchar, type OffsetTime, type SqlType, types, type Value } from '../types/sql-type.ts';
 import type { Compiled } from './context.ts';
 import { argument, as, type CallSite, define, type FunctionSpec, strict } from './function-kit.ts';
 
-type Unit = 'year' | 'quarter' | 'month' | 'week' | 'day' | 'dayofyear' | 'weekday' | 'hour' | 'minute' | 'second' | 'millisecond' | 'microsecond' | 'nanosecond' | 'tzoffset';
+type Unit =
+  | 'year'
+  | 'quarter'
+  | 'month'
+  | 'week'
+  | 'day'
+  | 'dayofyear'
+  | 'weekday'
+  | 'hour'
+  | 'minute'
+  | 'second'
+  | 'millisecond'
+  | 'microsecond'
+  | 'nanosecond'
+  | 'tzoffset';
 
 const unitNames: Readonly<Record<string, Unit>> = {
-  year: 'year', yy: 'year', yyyy: 'year', quarter: 'quarter', qq: 'quarter', q: 'quarter', month: 'month', mm: 'month', m: 'month', week: 'week', wk: 'week', ww: 'week',
-  day: 'day', dd: 'day', d: 'day', dayofyear: 'dayofyear', dy: 'dayofyear', y: 'dayofyear', weekday: 'weekday', dw: 'weekday', w: 'weekday', hour: 'hour', hh: 'hour',
-  minute: 'minute', mi: 'minute', n: 'minute', second: 'second', ss: 'second', s: 'second', millisecond: 'millisecond', ms: 'millisecond', microsecond: 'microsecond', mcs: 'microsecond', nanosecond: 'nanosecond', ns: 'nanosecond',
-  tzoffset: 'tzoffset', tz: 'tzoffset',
+  year: 'year',
+  yy: 'year',
+  yyyy: 'year',
+  quarter: 'quarter',
+  qq: 'quarter',
+  q: 'quarter',
+  month: 'month',
+  mm: 'month',
+  m: 'month',
+  week: 'week',
+  wk: 'week',
+  ww: 'week',
+  day: 'day',
+  dd: 'day',
+  d: 'day',
+  dayofyear: 'dayofyear',
+  dy: 'dayofyear',
+  y: 'dayofyear',
+  weekday: 'weekday',
+  dw: 'weekday',
+  w: 'weekday',
+  hour: 'hour',
+  hh: 'hour',
+  minute: 'minute',
+  mi: 'minute',
+  n: 'minute',
+  second: 'second',
+  ss: 'second',
+  s: 'second',
+  millisecond: 'millisecond',
+  ms: 'millisecond',
+  microsecond: 'microsecond',
+  mcs: 'microsecond',
+  nanosecond: 'nanosecond',
+  ns: 'nanosecond',
+  tzoffset: 'tzoffset',
+  tz: 'tzoffset',
 };
 
 /** Ticks of 100 ns of the units with a fixed length. */
@@ -118,7 +175,8 @@ function difference(unit: Unit, from: bigint, to: bigint, site: CallSite): bigin
     if (unit === 'year') return year;
     return unit === 'quarter' ? year * 4 + Math.floor((month - 1) / 3) : year * 12 + month;
   };
-  if (!['year', 'quarter', 'month'].includes(unit)) throw outsideSubset(`${site.name} with datepart ${unit}`, site.line);
+  if (!['year', 'quarter', 'month'].includes(unit))
+    throw outsideSubset(`${site.name} with datepart ${unit}`, site.line);
   return BigInt(index(to) - index(from));
 }
 
@@ -173,7 +231,9 @@ function datePart(unit: Unit | undefined): FunctionSpec {
     const wanted = unit ?? unitOf(argument(args, 0), site);
     const operand = argument(args, count - 1);
     const type = momentType(operand.type);
-    return strict(types.int, [as(operand, type)], (value: Exclude<Value, null>) => partOf(wanted, ticksOf(value, type), family(type) === 'offset' ? (value as OffsetTime).offset : 0, site));
+    return strict(types.int, [as(operand, type)], (value: Exclude<Value, null>) =>
+      partOf(wanted, ticksOf(value, type), family(type) === 'offset' ? (value as OffsetTime).offset : 0, site),
+    );
   });
 }
 
@@ -183,13 +243,18 @@ function dateDifference(type: SqlType): FunctionSpec {
     // Offsets do not matter here: the server compares instants in UTC.
     const utc = (operand: Compiled): Compiled => {
       const moment = momentType(operand.type);
-      return strict(types.bigint, [as(operand, moment)], (value: Exclude<Value, null>) => (family(moment) === 'offset' ? (value as OffsetTime).ticks : ticksOf(value, moment)));
+      return strict(types.bigint, [as(operand, moment)], (value: Exclude<Value, null>) =>
+        family(moment) === 'offset' ? (value as OffsetTime).ticks : ticksOf(value, moment),
+      );
     };
     return strict(type, [utc(argument(args, 1)).run, utc(argument(args, 2)).run], (from: bigint, to: bigint) => {
       const count = difference(unit, from, to, site);
       if (type.name === 'bigint') return count;
       if (count > 2_147_483_647n || count < -2_147_483_648n) {
-        throw new SqlError(535, 'The datediff function resulted in an overflow. The number of dateparts separating two date/time instances is too large. Try to use datediff with a less precise datepart.');
+        throw new SqlError(
+          535,
+          'The datediff function resulted in an overflow. The number of dateparts separating two date/time instances is too large. Try to use datediff with a less precise datepart.',
+        );
       }
       return Number(count);
     });
@@ -207,7 +272,12 @@ export const timeFunctions: Readonly<Record<string, FunctionSpec>> = {
     const unit = unitOf(argument(args, 0), site);
     const operand = argument(args, 2);
     const type = momentType(operand.type);
-    return strict(type, [as(argument(args, 1), types.bigint), as(operand, type)], (count: bigint, value: Exclude<Value, null>) => fromTicks(add(unit, count, ticksOf(value, type), site), value, type));
+    return strict(
+      type,
+      [as(argument(args, 1), types.bigint), as(operand, type)],
+      (count: bigint, value: Exclude<Value, null>) =>
+        fromTicks(add(unit, count, ticksOf(value, type), site), value, type),
+    );
   }),
   DATEDIFF: dateDifference(types.int),
   DATEDIFF_BIG: dateDifference(types.bigint),
@@ -217,31 +287,55 @@ export const timeFunctions: Readonly<Record<string, FunctionSpec>> = {
   DAY: datePart('day'),
   EOMONTH: define(1, 2, (args) => {
     const months = args[1];
-    return strict(types.date, [as(argument(args, 0), types.date), months === undefined ? () => 0 : as(months, types.int)], (day: number, count: number) => {
-      const { year, month } = datePartsOf(splitTicks(addMonths(joinTicks(day - datePartsOf(day).day + 1, 0), count + 1)).day);
-      return (dayNumber(year, month, 1) ?? 1) - 1;
-    });
+    return strict(
+      types.date,
+      [as(argument(args, 0), types.date), months === undefined ? () => 0 : as(months, types.int)],
+      (day: number, count: number) => {
+        const { year, month } = datePartsOf(
+          splitTicks(addMonths(joinTicks(day - datePartsOf(day).day + 1, 0), count + 1)).day,
+        );
+        return (dayNumber(year, month, 1) ?? 1) - 1;
+      },
+    );
   }),
   DATEFROMPARTS: define(3, 3, (args) =>
-    strict(types.date, args.map((arg) => as(arg, types.int)), (year: number, month: number, day: number) => {
-      const found = dayNumber(year, month, day);
-      if (found === undefined) throw new SqlError(289, 'Cannot construct data type date, some of the arguments have values which are not valid.');
-      return found;
-    }),
+    strict(
+      types.date,
+      args.map((arg) => as(arg, types.int)),
+      (year: number, month: number, day: number) => {
+        const found = dayNumber(year, month, day);
+        if (found === undefined)
+          throw new SqlError(
+            289,
+            'Cannot construct data type date, some of the arguments have values which are not valid.',
+          );
+        return found;
+      },
+    ),
   ),
   SWITCHOFFSET: define(2, 2, (args) =>
-    strict(types.datetimeoffset, [as(argument(args, 0), types.datetimeoffset), as(argument(args, 1), nvarchar(10))], (value: OffsetTime, zone: string) => {
-      const match = /^([+-])(\d\d):(\d\d)$/.exec(zone);
-      if (match === null) throw new SqlError(9812, 'The timezone provided to builtin function switchoffset is invalid.');
-      return { ticks: value.ticks, offset: (match[1] === '-' ? -1 : 1) * (Number(match[2]) * 60 + Number(match[3])) };
-    }),
+    strict(
+      types.datetimeoffset,
+      [as(argument(args, 0), types.datetimeoffset), as(argument(args, 1), nvarchar(10))],
+      (value: OffsetTime, zone: string) => {
+        const match = /^([+-])(\d\d):(\d\d)$/.exec(zone);
+        if (match === null)
+          throw new SqlError(9812, 'The timezone provided to builtin function switchoffset is invalid.');
+        return { ticks: value.ticks, offset: (match[1] === '-' ? -1 : 1) * (Number(match[2]) * 60 + Number(match[3])) };
+      },
+    ),
   ),
   TODATETIMEOFFSET: define(2, 2, (args) =>
-    strict(types.datetimeoffset, [as(argument(args, 0), types.datetime2), as(argument(args, 1), nvarchar(10))], (ticks: bigint, zone: string) => {
-      const match = /^([+-])(\d\d):(\d\d)$/.exec(zone);
-      if (match === null) throw new SqlError(9812, 'The timezone provided to builtin function todatetimeoffset is invalid.');
-      const offset = (match[1] === '-' ? -1 : 1) * (Number(match[2]) * 60 + Number(match[3]));
-      return { ticks: ticks - BigInt(offset) * 60n * ticksPerSecond, offset };
-    }),
+    strict(
+      types.datetimeoffset,
+      [as(argument(args, 0), types.datetime2), as(argument(args, 1), nvarchar(10))],
+      (ticks: bigint, zone: string) => {
+        const match = /^([+-])(\d\d):(\d\d)$/.exec(zone);
+        if (match === null)
+          throw new SqlError(9812, 'The timezone provided to builtin function todatetimeoffset is invalid.');
+        const offset = (match[1] === '-' ? -1 : 1) * (Number(match[2]) * 60 + Number(match[3]));
+        return { ticks: ticks - BigInt(offset) * 60n * ticksPerSecond, offset };
+      },
+    ),
   ),
 };

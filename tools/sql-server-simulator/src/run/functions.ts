@@ -4,7 +4,17 @@ import { rowversionBytes } from '../engine/database.ts';
 import { converter } from '../types/convert.ts';
 import { decimalOfFloat, rescale } from '../types/decimal.ts';
 import { outsideSubset, SqlError } from '../types/sql-error.ts';
-import { asDecimal, commonType, decimal, family, nvarchar, type SqlType, types, type Value, varbinary } from '../types/sql-type.ts';
+import {
+  asDecimal,
+  commonType,
+  decimal,
+  family,
+  nvarchar,
+  type SqlType,
+  types,
+  type Value,
+  varbinary,
+} from '../types/sql-type.ts';
 import { isAggregate } from './aggregate.ts';
 import { comparison } from './compare.ts';
 import type { Compiled, Context, Env } from './context.ts';
@@ -19,7 +29,10 @@ import type { Scope } from './scope.ts';
 const windowOnly = new Set(['ROW_NUMBER', 'RANK', 'DENSE_RANK', 'NTILE', 'LAG', 'LEAD', 'FIRST_VALUE', 'LAST_VALUE']);
 
 /** Value functions on numbers, keeping the type of an exact number. */
-function onNumber(onDecimal: (value: bigint, type: SqlType) => bigint, onFloat: (value: number) => number): FunctionSpec {
+function onNumber(
+  onDecimal: (value: bigint, type: SqlType) => bigint,
+  onFloat: (value: number) => number,
+): FunctionSpec {
   return define(1, 1, (args) => {
     const operand = argument(args, 0);
     switch (family(operand.type)) {
@@ -53,13 +66,23 @@ const numberFunctions: Readonly<Record<string, FunctionSpec>> = {
   FLOOR: onNumber(toWhole('floor'), Math.floor),
   CEILING: onNumber(toWhole('ceiling'), Math.ceil),
   SIGN: onNumber((value, { scale }) => (value === 0n ? 0n : value < 0n ? -1n : 1n) * 10n ** BigInt(scale), Math.sign),
-  SQRT: define(1, 1, (args) => strict(types.float, [as(argument(args, 0), types.float)], (value: number) => Math.sqrt(value))),
-  EXP: define(1, 1, (args) => strict(types.float, [as(argument(args, 0), types.float)], (value: number) => Math.exp(value))),
-  LOG: define(1, 1, (args) => strict(types.float, [as(argument(args, 0), types.float)], (value: number) => Math.log(value))),
+  SQRT: define(1, 1, (args) =>
+    strict(types.float, [as(argument(args, 0), types.float)], (value: number) => Math.sqrt(value)),
+  ),
+  EXP: define(1, 1, (args) =>
+    strict(types.float, [as(argument(args, 0), types.float)], (value: number) => Math.exp(value)),
+  ),
+  LOG: define(1, 1, (args) =>
+    strict(types.float, [as(argument(args, 0), types.float)], (value: number) => Math.log(value)),
+  ),
   POWER: define(2, 2, (args) => {
     const operand = argument(args, 0);
     const convert = converter(types.float, family(operand.type) === 'integer' ? operand.type : types.float);
-    return strict(family(operand.type) === 'integer' ? operand.type : types.float, [as(operand, types.float), as(argument(args, 1), types.float)], (base: number, exponent: number) => convert(base ** exponent));
+    return strict(
+      family(operand.type) === 'integer' ? operand.type : types.float,
+      [as(operand, types.float), as(argument(args, 1), types.float)],
+      (base: number, exponent: number) => convert(base ** exponent),
+    );
   }),
   ROUND: define(2, 3, (args) => {
     const operand = argument(args, 0);
@@ -68,22 +91,32 @@ const numberFunctions: Readonly<Record<string, FunctionSpec>> = {
     const exact = family(operand.type) === 'decimal' || family(operand.type) === 'integer';
     const type = exact ? asDecimal(operand.type) : types.float;
     const back = converter(type, exact ? operand.type : types.float);
-    return strict(exact ? operand.type : types.float, [as(operand, type), digits, cut], (value: bigint | number, places: number, truncate: number) => {
-      if (typeof value === 'number') {
-        const scale = Math.max(Math.min(places, 15), 0);
-        return places >= 0 ? Number(decimalOfFloat(value, scale)) / 10 ** scale : Math.round(value / 10 ** -places) * 10 ** -places;
-      }
-      if (places >= type.scale) return back(value);
-      const lost = type.scale - places;
-      return back(rescale(value, lost, 0, truncate !== 0) * 10n ** BigInt(lost));
-    });
+    return strict(
+      exact ? operand.type : types.float,
+      [as(operand, type), digits, cut],
+      (value: bigint | number, places: number, truncate: number) => {
+        if (typeof value === 'number') {
+          const scale = Math.max(Math.min(places, 15), 0);
+          return places >= 0
+            ? Number(decimalOfFloat(value, scale)) / 10 ** scale
+            : Math.round(value / 10 ** -places) * 10 ** -places;
+        }
+        if (places >= type.scale) return back(value);
+        const lost = type.scale - places;
+        return back(rescale(value, lost, 0, truncate !== 0) * 10n ** BigInt(lost));
+      },
+    );
   }),
 };
 
 const valueFunctions: Readonly<Record<string, FunctionSpec>> = {
   COALESCE: define(2, 254, (args) =>
     firstThat(
-      args.slice(0, -1).map(({ run }) => (env: Env) => run(env) !== null),
+      args.slice(0, -1).map(
+        ({ run }) =>
+          (env: Env) =>
+            run(env) !== null,
+      ),
       args,
     ),
   ),
@@ -102,7 +135,10 @@ const valueFunctions: Readonly<Record<string, FunctionSpec>> = {
   GREATEST: define(1, 254, (args) => extreme(args, '>')),
   LEAST: define(1, 254, (args) => extreme(args, '<')),
   NEWID: define(0, 0, (_, { context }) => ({ type: types.uniqueidentifier, run: () => context.session.newId() })),
-  NEWSEQUENTIALID: define(0, 0, (_, { context }) => ({ type: types.uniqueidentifier, run: () => context.session.newId() })),
+  NEWSEQUENTIALID: define(0, 0, (_, { context }) => ({
+    type: types.uniqueidentifier,
+    run: () => context.session.newId(),
+  })),
   RAND: define(0, 0, (_, { context }) => ({ type: types.float, run: () => context.session.random() })),
 };
 
@@ -125,7 +161,14 @@ function extreme(args: readonly Compiled[], operator: '>' | '<'): Compiled {
   };
 }
 
-const registry: Readonly<Record<string, FunctionSpec>> = { ...numberFunctions, ...valueFunctions, ...textFunctions, ...timeFunctions, ...jsonFunctions, ...systemFunctions };
+const registry: Readonly<Record<string, FunctionSpec>> = {
+  ...numberFunctions,
+  ...valueFunctions,
+  ...textFunctions,
+  ...timeFunctions,
+  ...jsonFunctions,
+  ...systemFunctions,
+};
 
 /** @returns names of all scalar functions in the subset, for the README's check */
 export function functionNames(): readonly string[] {
@@ -136,18 +179,28 @@ export function compileCall(call: ExpressionOf<'call'>, scope: Scope): Compiled 
   const { name, line } = call;
   if (call.over !== undefined || windowOnly.has(name)) {
     if (call.over === undefined) throw new SqlError(10753, `The function '${name}' must have an OVER clause.`, 15);
-    if (scope.window === undefined) throw new SqlError(4108, 'Windowed functions can only appear in the SELECT or ORDER BY clauses.', 15);
+    if (scope.window === undefined)
+      throw new SqlError(4108, 'Windowed functions can only appear in the SELECT or ORDER BY clauses.', 15);
     return slotReader(scope.window(call));
   }
   if (isAggregate(name)) {
-    if (scope.grouping === undefined) throw new SqlError(147, 'An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a HAVING clause or a select list, and the column being aggregated is an outer reference.', 15);
+    if (scope.grouping === undefined)
+      throw new SqlError(
+        147,
+        'An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a HAVING clause or a select list, and the column being aggregated is an outer reference.',
+        15,
+      );
     return slotReader(scope.grouping.aggregate(call));
   }
   if (name === 'IIF') return compileIif(call, scope);
   const spec = Object.hasOwn(registry, name) ? registry[name] : undefined;
   if (spec === undefined) throw outsideSubset(`function ${name}`, line);
   if (call.args.length < spec.min || call.args.length > spec.max) {
-    throw new SqlError(174, `The ${name.toLowerCase()} function requires ${spec.min === spec.max ? spec.min : `${spec.min} to ${spec.max}`} argument(s).`, 15);
+    throw new SqlError(
+      174,
+      `The ${name.toLowerCase()} function requires ${spec.min === spec.max ? spec.min : `${spec.min} to ${spec.max}`} argument(s).`,
+      15,
+    );
   }
   if (call.args.some(isCondition)) throw outsideSubset(`a condition as argument of ${name}`, line);
   return spec.compile(
@@ -162,11 +215,13 @@ function slotReader({ slot, type }: { readonly slot: number; readonly type: SqlT
 
 function compileIif(call: ExpressionOf<'call'>, scope: Scope): Compiled {
   const [condition, yes, no] = call.args;
-  if (condition === undefined || yes === undefined || no === undefined || call.args.length !== 3) throw new SqlError(174, 'The iif function requires 3 argument(s).', 15);
+  if (condition === undefined || yes === undefined || no === undefined || call.args.length !== 3)
+    throw new SqlError(174, 'The iif function requires 3 argument(s).', 15);
   return firstThat([compilePredicate(condition, scope)], [compileExpression(yes, scope), compileExpression(no, scope)]);
 }
 
-export const versionText = 'SQL Server simulator (not Microsoft SQL Server): a T-SQL subset over TDS 7.4, for tests and demonstrations';
+export const versionText =
+  'SQL Server simulator (not Microsoft SQL Server): a T-SQL subset over TDS 7.4, for tests and demonstrations';
 
 /** `@@NAME` values in the subset. */
 export function globalVariable(name: string, line: number, context: Context): Compiled {

@@ -30,23 +30,33 @@ export interface IdentityState {
 
 export function truncation(table: Table, column: string, context: Context): (shown: string) => SqlError {
   const name = table.durable ? `${context.database.name}.${table.qualifiedName}` : table.name;
-  return (shown) => new SqlError(2628, `String or binary data would be truncated in table '${name}', column '${column}'. Truncated value: '${shown}'.`);
+  return (shown) =>
+    new SqlError(
+      2628,
+      `String or binary data would be truncated in table '${name}', column '${column}'. Truncated value: '${shown}'.`,
+    );
 }
 
 function insertColumns(table: Table, names: readonly string[] | undefined, explicitIdentity: boolean): number[] {
   if (names === undefined) {
-    return table.columns.flatMap((column, ordinal) => (column.type.name === 'rowversion' || (column.identity !== undefined && !explicitIdentity) ? [] : [ordinal]));
+    return table.columns.flatMap((column, ordinal) =>
+      column.type.name === 'rowversion' || (column.identity !== undefined && !explicitIdentity) ? [] : [ordinal],
+    );
   }
   const ordinals = names.map((name) => {
     const ordinal = table.ordinalOf(name);
     const column = table.columns[ordinal];
     if (column === undefined) throw new SqlError(207, `Invalid column name '${name}'.`);
     if (column.type.name === 'rowversion') {
-      throw new SqlError(273, 'Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp column, or insert a DEFAULT into the timestamp column.');
+      throw new SqlError(
+        273,
+        'Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp column, or insert a DEFAULT into the timestamp column.',
+      );
     }
     return ordinal;
   });
-  if (new Set(ordinals).size !== ordinals.length) throw new SqlError(264, 'The column name is specified more than once in the column list of an INSERT.');
+  if (new Set(ordinals).size !== ordinals.length)
+    throw new SqlError(264, 'The column name is specified more than once in the column list of an INSERT.');
   return ordinals;
 }
 
@@ -75,7 +85,10 @@ export class Inserter {
     });
     const identityOrdinal = table.columns.findIndex((column) => column.identity !== undefined);
     if (identityOrdinal !== -1 && this.#ordinals.includes(identityOrdinal) && identity.explicitFor !== table) {
-      throw new SqlError(544, `Cannot insert explicit value for identity column in table '${table.name}' when IDENTITY_INSERT is set to OFF.`);
+      throw new SqlError(
+        544,
+        `Cannot insert explicit value for identity column in table '${table.name}' when IDENTITY_INSERT is set to OFF.`,
+      );
     }
   }
 
@@ -116,7 +129,9 @@ export class Inserter {
     table.columns.forEach((column, ordinal) => {
       if (given.has(ordinal)) {
         if (column.identity !== undefined) this.#explicitIdentity(values[ordinal] ?? null, column.identity.increment);
-      } else values[ordinal] = column.identity === undefined ? (this.#defaults[ordinal]?.() ?? null) : this.#nextIdentity(ordinal);
+      } else
+        values[ordinal] =
+          column.identity === undefined ? (this.#defaults[ordinal]?.() ?? null) : this.#nextIdentity(ordinal);
     });
     checkNulls(table, values, 'INSERT', this.#context);
     this.#check(values, verb);
@@ -140,18 +155,27 @@ export class Inserter {
 }
 
 function cellsOf(rows: readonly (readonly Expression[])[], scope: Scope): Incoming {
-  const compiled = rows.map((row) => row.map((expression) => (expression.kind === 'default' ? undefined : compileExpression(expression, scope))));
+  const compiled = rows.map((row) =>
+    row.map((expression) => (expression.kind === 'default' ? undefined : compileExpression(expression, scope))),
+  );
   const width = rows[0]?.length ?? 0;
-  if (rows.some((row) => row.length !== width)) throw new SqlError(10709, 'The number of columns for each row in a table value constructor must be the same.');
+  if (rows.some((row) => row.length !== width))
+    throw new SqlError(10709, 'The number of columns for each row in a table value constructor must be the same.');
   // Each cell is converted from its own type to the column's: no common type across rows is forced on exact values.
   return {
     types: [],
-    rows: compiled.map((row) => row.map((cell): Cell => (cell === undefined ? 'default' : { value: cell.run(emptyEnv) }))),
+    rows: compiled.map((row) =>
+      row.map((cell): Cell => (cell === undefined ? 'default' : { value: cell.run(emptyEnv) })),
+    ),
   };
 }
 
 /** Inserts the rows of VALUES, a query or DEFAULT VALUES. */
-export function runInsert(statement: StatementOf<'insert'>, context: Context, identity: IdentityState): StatementResult {
+export function runInsert(
+  statement: StatementOf<'insert'>,
+  context: Context,
+  identity: IdentityState,
+): StatementResult {
   const table = targetTable(statement.target, context);
   const outer = new Scope(context);
   const scope = new Scope(context, undefined, withCommonTables(outer, statement.with));
@@ -160,40 +184,77 @@ export function runInsert(statement: StatementOf<'insert'>, context: Context, id
   const { source } = statement;
   const mismatch = (width: number): void => {
     if (width === inserter.width) return;
-    if (statement.columns === undefined) throw new SqlError(213, 'Column name or number of supplied values does not match table definition.');
+    if (statement.columns === undefined)
+      throw new SqlError(213, 'Column name or number of supplied values does not match table definition.');
     throw width < inserter.width
-      ? new SqlError(109, 'There are more columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause must match the number of columns specified in the INSERT statement.', 15)
-      : new SqlError(110, 'There are fewer columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause must match the number of columns specified in the INSERT statement.', 15);
+      ? new SqlError(
+          109,
+          'There are more columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause must match the number of columns specified in the INSERT statement.',
+          15,
+        )
+      : new SqlError(
+          110,
+          'There are fewer columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause must match the number of columns specified in the INSERT statement.',
+          15,
+        );
   };
   if (source.kind === 'defaults') inserter.insert([], []);
   else if (source.kind === 'values') {
     for (const row of source.rows) mismatch(row.length);
     const incoming = cellsOf(source.rows, scope);
     source.rows.forEach((row, position) => {
-      const convert = inserter.converters(row.map((expression) => (expression.kind === 'default' ? types.null : compileExpression(expression, scope).type)));
+      const convert = inserter.converters(
+        row.map((expression) =>
+          expression.kind === 'default' ? types.null : compileExpression(expression, scope).type,
+        ),
+      );
       inserter.insert(incoming.rows[position] ?? [], convert);
     });
   } else {
     const query = compileQuery(source.query, scope);
     mismatch(query.columns.length);
     const convert = inserter.converters(query.columns.map(({ type }) => type));
-    const limit = statement.top === undefined ? undefined : Number(compileExpression(statement.top.count, scope).run(emptyEnv));
-    for (const { values } of query.run(emptyEnv, limit)) inserter.insert(values.map((value) => ({ value })), convert);
+    const limit =
+      statement.top === undefined ? undefined : Number(compileExpression(statement.top.count, scope).run(emptyEnv));
+    for (const { values } of query.run(emptyEnv, limit))
+      inserter.insert(
+        values.map((value) => ({ value })),
+        convert,
+      );
   }
   inserter.finish();
   const rows = inserter.inserted.map(({ current }) => ({ inserted: current, deleted: null, sources: [] }));
-  return finishOutput('insert', output, rows.map((row) => output?.project(row) ?? []), inserter.inserted.length, context, identity);
+  return finishOutput(
+    'insert',
+    output,
+    rows.map((row) => output?.project(row) ?? []),
+    inserter.inserted.length,
+    context,
+    identity,
+  );
 }
 
 /** Sends OUTPUT rows back, or into a table. */
-export function finishOutput(kind: StatementResult['kind'], output: CompiledOutput | undefined, rows: readonly Value[][], count: number, context: Context, identity: IdentityState): StatementResult {
+export function finishOutput(
+  kind: StatementResult['kind'],
+  output: CompiledOutput | undefined,
+  rows: readonly Value[][],
+  count: number,
+  context: Context,
+  identity: IdentityState,
+): StatementResult {
   if (output === undefined) return { kind, count };
   if (output.into === undefined) return { kind, columns: output.columns, rows, count };
   const target = targetTable(output.into.target, context);
   const inserter = new Inserter(target, output.into.columns, context, { ...identity, noted: () => undefined });
-  if (inserter.width !== output.columns.length) throw new SqlError(213, 'Column name or number of supplied values does not match table definition.');
+  if (inserter.width !== output.columns.length)
+    throw new SqlError(213, 'Column name or number of supplied values does not match table definition.');
   const convert = inserter.converters(output.compiled.map(({ type }) => type));
-  for (const values of rows) inserter.insert(values.map((value) => ({ value })), convert);
+  for (const values of rows)
+    inserter.insert(
+      values.map((value) => ({ value })),
+      convert,
+    );
   inserter.finish();
   return { kind, count };
 }

@@ -27,7 +27,14 @@ function stillMatches(index: Index, key: readonly SortKey[], row: Row, values: V
 }
 
 /** Rows of a table in the order of its primary key, or of the chosen index. */
-export function scanTable(table: Table, mode: ReadMode, path: AccessPath | undefined, context: Context, env: Env, take: (values: Values, row: Row) => boolean): boolean {
+export function scanTable(
+  table: Table,
+  mode: ReadMode,
+  path: AccessPath | undefined,
+  context: Context,
+  env: Env,
+  take: (values: Values, row: Row) => boolean,
+): boolean {
   mode.enter();
   const primary = table.primary;
   const index = path?.index ?? primary;
@@ -61,7 +68,11 @@ function passes(filters: readonly Predicate[], env: Env): boolean {
 }
 
 /** A leaf over candidates that some function lists, filtered. */
-export function filteredLeaf(source: number, list: (env: Env, take: (values: Values, ref: Row | undefined) => boolean) => boolean, filters: readonly Predicate[]): Iterate {
+export function filteredLeaf(
+  source: number,
+  list: (env: Env, take: (values: Values, ref: Row | undefined) => boolean) => boolean,
+  filters: readonly Predicate[],
+): Iterate {
   return (env, visit) =>
     list(env, (values, ref) => {
       env.rows[source] = values as Env['rows'][number];
@@ -89,7 +100,12 @@ function keyText(readers: readonly ((env: Env) => SortKey)[], env: Env): string 
 }
 
 /** A leaf that hashes its candidates on the first visit and then looks up the matches of each outer row. */
-export function hashedLeaf(source: number, list: (env: Env, take: (values: Values, ref: Row | undefined) => boolean) => boolean, filters: readonly Predicate[], join: HashJoin): Iterate {
+export function hashedLeaf(
+  source: number,
+  list: (env: Env, take: (values: Values, ref: Row | undefined) => boolean) => boolean,
+  filters: readonly Predicate[],
+  join: HashJoin,
+): Iterate {
   let table: Map<string, Candidate[]> | undefined;
   const build = (env: Env): Map<string, Candidate[]> => {
     const built = new Map<string, Candidate[]>();

@@ -14,16 +14,31 @@ import { withCommonTables } from './query.ts';
 import type { StatementResult } from './result.ts';
 import { Scope } from './scope.ts';
 
-type Act = { readonly kind: 'update'; readonly row: Row; readonly before: Values; readonly after: Value[]; readonly env: Env } | { readonly kind: 'delete'; readonly row: Row; readonly before: Values; readonly env: Env } | { readonly kind: 'insert'; readonly values: readonly Value[]; readonly env: Env };
+type Act =
+  | { readonly kind: 'update'; readonly row: Row; readonly before: Values; readonly after: Value[]; readonly env: Env }
+  | { readonly kind: 'delete'; readonly row: Row; readonly before: Values; readonly env: Env }
+  | { readonly kind: 'insert'; readonly values: readonly Value[]; readonly env: Env };
 
 /** MERGE: source left-joined to the target; every action is decided before the first is done. */
 export function runMerge(statement: StatementOf<'merge'>, context: Context, identity: IdentityState): StatementResult {
   const { target, line } = statement;
   if (target.kind !== 'object') throw outsideSubset('MERGE into a table variable', line);
-  if (statement.whens.some(({ match }) => match === 'notMatchedBySource')) throw outsideSubset('MERGE … WHEN NOT MATCHED BY SOURCE', line);
+  if (statement.whens.some(({ match }) => match === 'notMatchedBySource'))
+    throw outsideSubset('MERGE … WHEN NOT MATCHED BY SOURCE', line);
   const scope = new Scope(context, undefined, withCommonTables(new Scope(context), statement.with));
-  const node: TableSource = { kind: 'table', name: target.name, hints: target.hints, line, ...(statement.alias === undefined ? {} : { alias: statement.alias }) };
-  const plan = planFrom({ kind: 'join', type: 'left', left: statement.source, right: node, on: statement.on, line }, [], scope, { order: () => [], wantsFirst: false, target: node });
+  const node: TableSource = {
+    kind: 'table',
+    name: target.name,
+    hints: target.hints,
+    line,
+    ...(statement.alias === undefined ? {} : { alias: statement.alias }),
+  };
+  const plan = planFrom(
+    { kind: 'join', type: 'left', left: statement.source, right: node, on: statement.on, line },
+    [],
+    scope,
+    { order: () => [], wantsFirst: false, target: node },
+  );
   const source = plan.sources.find((candidate) => candidate.node === node);
   const table = source?.table;
   if (source === undefined || table === undefined) throw outsideSubset('MERGE into something that is no table', line);
@@ -37,7 +52,10 @@ export function runMerge(statement: StatementOf<'merge'>, context: Context, iden
   plan.iterate(env, () => {
     const row = env.refs[source.index];
     const matched = row !== undefined;
-    const when = whens.find((candidate) => candidate.matched === matched && (candidate.condition === undefined || candidate.condition(env) === true));
+    const when = whens.find(
+      (candidate) =>
+        candidate.matched === matched && (candidate.condition === undefined || candidate.condition(env) === true),
+    );
     if (when === undefined) return false;
     const seen: Env = { rows: [...env.rows], refs: [], parent: undefined, slots: [] };
     if (row === undefined) {
@@ -45,7 +63,10 @@ export function runMerge(statement: StatementOf<'merge'>, context: Context, iden
       return false;
     }
     if (touched.has(row)) {
-      throw new SqlError(8672, 'The MERGE statement attempted to UPDATE or DELETE the same row more than once. This happens when a target row matches more than one source row.');
+      throw new SqlError(
+        8672,
+        'The MERGE statement attempted to UPDATE or DELETE the same row more than once. This happens when a target row matches more than one source row.',
+      );
     }
     touched.add(row);
     const before = row.current ?? [];
@@ -58,8 +79,20 @@ export function runMerge(statement: StatementOf<'merge'>, context: Context, iden
   for (const act of acts) done.push(perform(act));
   checkParents(table, [...touched], 'MERGE', context);
   for (const inserter of inserters.values()) inserter.finish('MERGE');
-  checkChildren(table, acts.flatMap((act) => (act.kind === 'insert' ? [] : [act.before])), 'MERGE', context);
-  return finishOutput('merge', output, output === undefined ? [] : done.map((row) => output.project(row)), acts.length, context, identity);
+  checkChildren(
+    table,
+    acts.flatMap((act) => (act.kind === 'insert' ? [] : [act.before])),
+    'MERGE',
+    context,
+  );
+  return finishOutput(
+    'merge',
+    output,
+    output === undefined ? [] : done.map((row) => output.project(row)),
+    acts.length,
+    context,
+    identity,
+  );
 
   function compileWhen(when: MergeWhen) {
     const matched = when.match === 'matched';
@@ -71,7 +104,12 @@ export function runMerge(statement: StatementOf<'merge'>, context: Context, iden
     }
     if (action.kind === 'delete') return { matched, condition, setters: undefined, values: undefined };
     if (source === undefined || table === undefined) throw outsideSubset('MERGE', line);
-    return { matched, condition, setters: compileSetters(action.set, { visible, table, source, scope }, context), values: undefined };
+    return {
+      matched,
+      condition,
+      setters: compileSetters(action.set, { visible, table, source, scope }, context),
+      values: undefined,
+    };
   }
 
   function perform(act: Act): OutputRow {
@@ -87,7 +125,11 @@ export function runMerge(statement: StatementOf<'merge'>, context: Context, iden
         inserters.set(when, inserter);
       }
       const convert = inserter.converters(values.map((value) => compileExpression(value, scope).type));
-      const row = inserter.insert(act.values.map((value) => ({ value })), convert, 'MERGE');
+      const row = inserter.insert(
+        act.values.map((value) => ({ value })),
+        convert,
+        'MERGE',
+      );
       return { inserted: row.current, deleted: null, sources, action: 'INSERT' };
     }
     lockForWrite(table, act.row, context.transaction, false);

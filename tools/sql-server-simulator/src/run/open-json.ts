@@ -10,7 +10,15 @@ import { invalidJson, pathOf } from './functions-json.ts';
 import type { ColumnInfo } from './scope.ts';
 
 const text = nvarchar(-1);
-const kinds: Readonly<Record<JsonNode['kind'], number>> = { null: 0, string: 1, number: 2, true: 3, false: 3, array: 4, object: 5 };
+const kinds: Readonly<Record<JsonNode['kind'], number>> = {
+  null: 0,
+  string: 1,
+  number: 2,
+  true: 3,
+  false: 3,
+  array: 4,
+  object: 5,
+};
 
 type RowReader = (key: string, node: JsonNode) => Value[];
 
@@ -21,11 +29,18 @@ function defaultReader(): { readonly columns: ColumnInfo[]; readonly read: RowRe
       { name: 'value', type: text },
       { name: 'type', type: types.tinyint },
     ],
-    read: (key, node) => [key, node.kind === 'object' || node.kind === 'array' ? node.raw : scalarText(node), kinds[node.kind]],
+    read: (key, node) => [
+      key,
+      node.kind === 'object' || node.kind === 'array' ? node.raw : scalarText(node),
+      kinds[node.kind],
+    ],
   };
 }
 
-function declaredReader(declared: readonly OpenJsonColumn[]): { readonly columns: ColumnInfo[]; readonly read: RowReader } {
+function declaredReader(declared: readonly OpenJsonColumn[]): {
+  readonly columns: ColumnInfo[];
+  readonly read: RowReader;
+} {
   const cells = declared.map(({ name, type, path, asJson }) => {
     const steps = pathOf(path ?? `$."${name.replace(/["\\]/g, '\\$&')}"`);
     const convert = converter(text, type);
@@ -40,7 +55,10 @@ function declaredReader(declared: readonly OpenJsonColumn[]): { readonly columns
       return compound ? null : convert(scalarText(found));
     };
   });
-  return { columns: declared.map(({ name, type }) => ({ name, type })), read: (_, node) => cells.map((cell) => cell(node)) };
+  return {
+    columns: declared.map(({ name, type }) => ({ name, type })),
+    read: (_, node) => cells.map((cell) => cell(node)),
+  };
 }
 
 /** OPENJSON(json[, path]) [WITH (…)]: one row per element or member; NULL gives no rows. */
@@ -48,7 +66,10 @@ export function openJson(
   json: Compiled,
   path: Compiled | undefined,
   declared: readonly OpenJsonColumn[] | undefined,
-): { readonly columns: readonly ColumnInfo[]; readonly list: (env: Env, take: (values: Values, ref: undefined) => boolean) => boolean } {
+): {
+  readonly columns: readonly ColumnInfo[];
+  readonly list: (env: Env, take: (values: Values, ref: undefined) => boolean) => boolean;
+} {
   const { columns, read } = declared === undefined ? defaultReader() : declaredReader(declared);
   const source = as(json, text);
   const pathText = path === undefined ? () => '$' : as(path, text);
@@ -68,7 +89,10 @@ export function openJson(
       }
       // With a schema, a single object is one row; without, its members are the rows.
       if (node.kind === 'object' && declared !== undefined) return take(read('', node), undefined);
-      const entries = node.kind === 'array' ? (node.elements ?? []).map((element, index) => [String(index), element] as const) : (node.members ?? []);
+      const entries =
+        node.kind === 'array'
+          ? (node.elements ?? []).map((element, index) => [String(index), element] as const)
+          : (node.members ?? []);
       return entries.some(([key, element]) => take(read(key, element), undefined));
     },
   };

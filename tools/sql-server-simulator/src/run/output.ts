@@ -35,10 +35,20 @@ export interface CompiledOutput {
 }
 
 /** Compiles OUTPUT; `sources` are the statement's FROM, readable beside inserted and deleted. */
-export function compileOutput(clause: OutputClause | undefined, visible: Visible, sources: readonly ScopeSource[], context: Context): CompiledOutput | undefined {
+export function compileOutput(
+  clause: OutputClause | undefined,
+  visible: Visible,
+  sources: readonly ScopeSource[],
+  context: Context,
+): CompiledOutput | undefined {
   if (clause === undefined) return undefined;
   const scope = new Scope(context);
-  scope.sources.push({ alias: 'inserted', columns: visible.columns }, { alias: 'deleted', columns: visible.columns }, ...sources, { alias: '', columns: [{ name: '$action', type: nvarchar(10) }] });
+  scope.sources.push(
+    { alias: 'inserted', columns: visible.columns },
+    { alias: 'deleted', columns: visible.columns },
+    ...sources,
+    { alias: '', columns: [{ name: '$action', type: nvarchar(10) }] },
+  );
   const items = expandItems(clause.items, scope);
   const compiled = items.map(({ expression }) => compileExpression(expression, scope));
   const columns = items.map(({ name }, position) => ({ name, type: compiled[position]?.type ?? nvarchar(1) }));
@@ -48,7 +58,12 @@ export function compileOutput(clause: OutputClause | undefined, visible: Visible
     into: clause.into === undefined ? undefined : { target: clause.into.target, columns: clause.into.columns },
     compiled,
     project: ({ inserted, deleted, sources: rows, action }) => {
-      const env = { rows: [shown(inserted), shown(deleted), ...rows.map((row) => row as Value[]), [action ?? null]], refs: [], parent: undefined, slots: [] };
+      const env = {
+        rows: [shown(inserted), shown(deleted), ...rows.map((row) => row as Value[]), [action ?? null]],
+        refs: [],
+        parent: undefined,
+        slots: [],
+      };
       return compiled.map(({ run }) => run(env));
     },
   };

@@ -1,4 +1,13 @@
-import type { CommonTable, Expression, OrderItem, Query, QueryBody, SelectCore, SetQuery, TableSource } from '../sql/ast.ts';
+import type {
+  CommonTable,
+  Expression,
+  OrderItem,
+  Query,
+  QueryBody,
+  SelectCore,
+  SetQuery,
+  TableSource,
+} from '../sql/ast.ts';
 import { acquire } from '../engine/locks.ts';
 import type { Row } from '../engine/row.ts';
 import type { Table } from '../engine/table.ts';
@@ -95,13 +104,20 @@ function compileSet(body: SetQuery, query: Query, outer: Scope): CompiledQuery {
   const left = compileBranch(body.left, outer);
   const right = compileBranch(body.right, outer);
   if (left.columns.length !== right.columns.length) {
-    throw new SqlError(205, 'All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.');
+    throw new SqlError(
+      205,
+      'All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.',
+    );
   }
-  const columns = left.columns.map((column, position) => ({ name: column.name, type: commonType(column.type, right.columns[position]?.type ?? column.type) }));
+  const columns = left.columns.map((column, position) => ({
+    name: column.name,
+    type: commonType(column.type, right.columns[position]?.type ?? column.type),
+  }));
   const order = setOrder(query.orderBy, columns, outer);
   const cut = compileCut(query, undefined, outer);
   const keys = columns.map(({ type }) => sortKeyOf(type));
-  const hash = (values: readonly Value[]): string => values.map((value, position) => hashText(keys[position]?.(value) ?? null)).join('\u0001');
+  const hash = (values: readonly Value[]): string =>
+    values.map((value, position) => hashText(keys[position]?.(value) ?? null)).join('\u0001');
   const rowsOf = (branch: CompiledQuery, env: Env): Value[][] => {
     const convert = branch.columns.map(({ type }, position) => converter(type, columns[position]?.type ?? type));
     return branch.run(env).map(({ values }) => values.map((value, position) => convert[position]?.(value) ?? null));
@@ -116,8 +132,16 @@ function compileSet(body: SetQuery, query: Query, outer: Scope): CompiledQuery {
     columns,
     correlated: left.correlated || right.correlated,
     run: (env) => {
-      const rows = combine(rowsOf(left, env), rowsOf(right, env)).map((values) => ({ values, keys: order.map(({ position, key }) => key(values[position] ?? null)), refs: [] }));
-      if (order.length > 0) sortPending(rows, order.map(({ descending }) => descending));
+      const rows = combine(rowsOf(left, env), rowsOf(right, env)).map((values) => ({
+        values,
+        keys: order.map(({ position, key }) => key(values[position] ?? null)),
+        refs: [],
+      }));
+      if (order.length > 0)
+        sortPending(
+          rows,
+          order.map(({ descending }) => descending),
+        );
       return applyCut(rows, cut(env)).map(({ values }) => ({ values, ref: undefined }));
     },
   };
@@ -133,11 +157,19 @@ function distinctRows(rows: readonly Value[][], hash: (values: readonly Value[])
   });
 }
 
-function setOrder(orderBy: readonly OrderItem[], columns: readonly ColumnInfo[], scope: Scope): { readonly position: number; readonly descending: boolean; readonly key: (value: Value) => SortKey }[] {
+function setOrder(
+  orderBy: readonly OrderItem[],
+  columns: readonly ColumnInfo[],
+  scope: Scope,
+): { readonly position: number; readonly descending: boolean; readonly key: (value: Value) => SortKey }[] {
   void scope;
   return orderBy.map(({ expression, descending }) => {
     const position = positionOf(expression, columns);
-    if (position === undefined) throw new SqlError(104, 'ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or EXCEPT operator.');
+    if (position === undefined)
+      throw new SqlError(
+        104,
+        'ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or EXCEPT operator.',
+      );
     return { position, descending, key: sortKeyOf(columns[position]?.type ?? types.int) };
   });
 }
@@ -146,7 +178,11 @@ function setOrder(orderBy: readonly OrderItem[], columns: readonly ColumnInfo[],
 export function positionOf(expression: Expression, columns: readonly { readonly name: string }[]): number | undefined {
   if (expression.kind === 'literal' && typeof expression.value === 'number') {
     if (expression.value < 1 || expression.value > columns.length) {
-      throw new SqlError(108, `The ORDER BY position number ${expression.value} is out of range of the number of items in the select list.`, 15);
+      throw new SqlError(
+        108,
+        `The ORDER BY position number ${expression.value} is out of range of the number of items in the select list.`,
+        15,
+      );
     }
     return expression.value - 1;
   }
@@ -173,7 +209,8 @@ function countOf(expression: Expression, scope: Scope, clause: string): (env: En
   const convert = converter(compiled.type, types.bigint as SqlType);
   return (env) => {
     const count = convert(compiled.run(env));
-    if (count === null) throw new SqlError(1060, `The number of rows provided for a ${clause} clause must be an integer.`);
+    if (count === null)
+      throw new SqlError(1060, `The number of rows provided for a ${clause} clause must be an integer.`);
     const number = Number(count);
     if (number < 0) throw new SqlError(1031, `A ${clause} clause may not have a negative value.`, 15);
     return number;
@@ -183,10 +220,12 @@ function countOf(expression: Expression, scope: Scope, clause: string): (env: En
 /** TOP, OFFSET and FETCH as numbers of rows. */
 export function compileCut(query: Query, top: SelectCore['top'], scope: Scope): (env: Env) => Cut {
   if (top !== undefined) {
-    if (query.offset !== undefined) throw new SqlError(10741, 'A TOP can not be used in the same query or sub-query as a OFFSET.', 15);
+    if (query.offset !== undefined)
+      throw new SqlError(10741, 'A TOP can not be used in the same query or sub-query as a OFFSET.', 15);
     const count = countOf(top.count, scope, 'TOP');
     const { percent, ties } = top;
-    if (ties && query.orderBy.length === 0) throw new SqlError(1062, 'The TOP N WITH TIES clause is not allowed without a corresponding ORDER BY clause.');
+    if (ties && query.orderBy.length === 0)
+      throw new SqlError(1062, 'The TOP N WITH TIES clause is not allowed without a corresponding ORDER BY clause.');
     return (env) => ({ skip: 0, take: count(env), percent, ties });
   }
   const skip = query.offset === undefined ? () => 0 : countOf(query.offset, scope, 'OFFSET');
@@ -200,7 +239,12 @@ export function applyCut<T extends Pending>(rows: readonly T[], { skip, take, pe
   let end = Math.min(skip + count, rows.length);
   if (ties && end > 0) {
     const last = rows[end - 1];
-    while (last !== undefined && end < rows.length && last.keys.every((key, position) => key === rows[end]?.keys[position])) end += 1;
+    while (
+      last !== undefined &&
+      end < rows.length &&
+      last.keys.every((key, position) => key === rows[end]?.keys[position])
+    )
+      end += 1;
   }
   return rows.slice(skip, end);
 }

@@ -21,7 +21,10 @@ function checkHints(hints: ReadonlySet<TableHint>, context: Context): void {
   if (hints.has('READPAST')) {
     const fits = isolation === 'READ COMMITTED' || isolation === 'REPEATABLE READ';
     if (!fits || hints.has('SERIALIZABLE') || hints.has('HOLDLOCK')) {
-      throw new SqlError(650, 'You can only specify the READPAST lock in the READ COMMITTED or REPEATABLE READ isolation levels.');
+      throw new SqlError(
+        650,
+        'You can only specify the READPAST lock in the READ COMMITTED or REPEATABLE READ isolation levels.',
+      );
     }
   }
   if (hints.has('SNAPSHOT')) throw outsideSubset('table hint SNAPSHOT (memory-optimized tables)');
@@ -41,23 +44,35 @@ export function readMode(table: Table, hintList: readonly TableHint[], context: 
   const update = hints.has('UPDLOCK') || isTarget;
   const lock: ReadMode['lock'] = hints.has('XLOCK') ? 'X' : update ? 'U' : repeatable ? 'S' : undefined;
   const skipLocked = hints.has('READPAST');
-  const dirty = !isTarget && lock === undefined && (hints.has('NOLOCK') || hints.has('READUNCOMMITTED') || isolation === 'READ UNCOMMITTED');
-  const versioned = lock === undefined && !hints.has('READCOMMITTEDLOCK') && isolation === 'READ COMMITTED' && database.readCommittedSnapshot;
+  const dirty =
+    !isTarget &&
+    lock === undefined &&
+    (hints.has('NOLOCK') || hints.has('READUNCOMMITTED') || isolation === 'READ UNCOMMITTED');
+  const versioned =
+    lock === undefined &&
+    !hints.has('READCOMMITTEDLOCK') &&
+    isolation === 'READ COMMITTED' &&
+    database.readCommittedSnapshot;
 
   const enter = (): void => {
+    // The snapshot begins with the first access to data, even if that finds no row.
+    if (isolation === 'SNAPSHOT') database.snapshotOf(transaction);
     if (hints.has('TABLOCKX')) acquire(table, transaction, 'X');
     else if (serializable && !dirty) acquire(table, transaction, lock === 'X' ? 'X' : update ? 'U' : 'S');
     else if (hints.has('TABLOCK')) acquire(table, transaction, isTarget ? 'X' : 'S');
     else if (!dirty && !versioned && isolation !== 'SNAPSHOT') {
       // Only a whole-table X (DDL, TABLOCKX) stops a reader here: row writers hold IX.
-      const blockers = (table.holders ?? []).filter((holder) => holder.mode === 'X' && holder.transaction !== transaction);
+      const blockers = (table.holders ?? []).filter(
+        (holder) => holder.mode === 'X' && holder.transaction !== transaction,
+      );
       if (blockers.length > 0) throw new LockWait(new Set(blockers.map((holder) => holder.transaction)));
     }
   };
   const mode = { enter, lock, skipLocked };
   if (dirty) return { ...mode, view: (row) => row.current };
   if (isolation === 'SNAPSHOT') return { ...mode, view: (row) => database.snapshotView(row, transaction) };
-  if (versioned) return { ...mode, view: (row) => (row.writer === transaction ? row.current : (row.head?.values ?? null)) };
+  if (versioned)
+    return { ...mode, view: (row) => (row.writer === transaction ? row.current : (row.head?.values ?? null)) };
   const wanted = lock ?? 'S';
   return {
     ...mode,

@@ -92,7 +92,8 @@ export class Scope {
 function unbound(scope: Scope, parts: readonly string[]): [number, string] {
   const alias = parts.at(-2)?.toLowerCase();
   for (let at: Scope | undefined = scope; at !== undefined; at = at.parent) {
-    if (at.sources.some((source) => source.alias.toLowerCase() === alias)) return [207, `Invalid column name '${parts.at(-1) ?? ''}'.`];
+    if (at.sources.some((source) => source.alias.toLowerCase() === alias))
+      return [207, `Invalid column name '${parts.at(-1) ?? ''}'.`];
   }
   return [4104, `The multi-part identifier "${parts.join('.')}" could not be bound.`];
 }

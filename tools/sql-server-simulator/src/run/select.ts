@@ -1,4 +1,11 @@
-import { type Expression, type ExpressionOf, expressionKey, type Query, type SelectCore, type SelectItem } from '../sql/ast.ts';
+import {
+  type Expression,
+  type ExpressionOf,
+  expressionKey,
+  type Query,
+  type SelectCore,
+  type SelectItem,
+} from '../sql/ast.ts';
 import { someExpression } from '../sql/walk.ts';
 import { acquire } from '../engine/locks.ts';
 import type { Row } from '../engine/row.ts';
@@ -11,7 +18,17 @@ import { type Accumulator, type AggregateSpec, compileAggregate, isAggregate } f
 import type { Compiled, Env, Predicate } from './context.ts';
 import { compileExpression, compilePredicate, conjuncts } from './expression.ts';
 import { type FromPlan, planFrom } from './from.ts';
-import { applyCut, compileCut, type CompiledQuery, type Pending, positionOf, type QueryOptions, type QueryTarget, type ResultRow, sortPending } from './query.ts';
+import {
+  applyCut,
+  compileCut,
+  type CompiledQuery,
+  type Pending,
+  positionOf,
+  type QueryOptions,
+  type QueryTarget,
+  type ResultRow,
+  sortPending,
+} from './query.ts';
 import { type ColumnInfo, Scope } from './scope.ts';
 import { compileWindow, type WindowFunction } from './window.ts';
 
@@ -29,14 +46,25 @@ function nameOf({ alias, expression }: SelectItem): string {
 export function expandItems(items: readonly SelectItem[], scope: Scope): Item[] {
   return items.flatMap((item): Item[] => {
     const { expression } = item;
-    if (expression.kind !== 'star') return [{ expression, name: nameOf(item), ...(item.variable === undefined ? {} : { variable: item.variable }) }];
+    if (expression.kind !== 'star')
+      return [{ expression, name: nameOf(item), ...(item.variable === undefined ? {} : { variable: item.variable }) }];
     const wanted = expression.qualifier.at(-1)?.toLowerCase();
     const sources = scope.sources.filter(({ alias }) => wanted === undefined || alias.toLowerCase() === wanted);
     if (sources.length === 0) {
-      if (wanted !== undefined) throw new SqlError(107, `The column prefix '${expression.qualifier.join('.')}' does not match with a table name or alias name used in the query.`, 15);
+      if (wanted !== undefined)
+        throw new SqlError(
+          107,
+          `The column prefix '${expression.qualifier.join('.')}' does not match with a table name or alias name used in the query.`,
+          15,
+        );
       throw new SqlError(263, 'Must specify table to select from.');
     }
-    return sources.flatMap(({ alias, columns }) => columns.map(({ name }) => ({ expression: { kind: 'column' as const, parts: alias === '' ? [name] : [alias, name], line: expression.line }, name })));
+    return sources.flatMap(({ alias, columns }) =>
+      columns.map(({ name }) => ({
+        expression: { kind: 'column' as const, parts: alias === '' ? [name] : [alias, name], line: expression.line },
+        name,
+      })),
+    );
   });
 }
 
@@ -113,7 +141,10 @@ function wantedOrder(core: SelectCore, query: Query, scope: Scope): readonly Wan
   const named = core.items.map((item) => ({ name: item.alias ?? '', expression: item.expression }));
   const order: WantedOrder[] = [];
   for (const { expression, descending } of query.orderBy) {
-    const alias = expression.kind === 'column' && expression.parts.length === 1 ? named.find(({ name }) => name.toLowerCase() === expression.parts[0]?.toLowerCase()) : undefined;
+    const alias =
+      expression.kind === 'column' && expression.parts.length === 1
+        ? named.find(({ name }) => name.toLowerCase() === expression.parts[0]?.toLowerCase())
+        : undefined;
     const meant = alias?.expression ?? expression;
     if (meant.kind !== 'column') return [];
     const found = scope.find(meant.parts);
@@ -125,8 +156,10 @@ function wantedOrder(core: SelectCore, query: Query, scope: Scope): readonly Wan
 
 function targetOf(plan: FromPlan, core: SelectCore, items: readonly Item[], scope: Scope): QueryTarget {
   const [source] = plan.sources;
-  if (source?.table === undefined || plan.sources.length !== 1) throw outsideSubset('changing rows through a query over several tables', core.line);
-  if (core.distinct || core.groupBy.length > 0) throw outsideSubset('changing rows through DISTINCT or GROUP BY', core.line);
+  if (source?.table === undefined || plan.sources.length !== 1)
+    throw outsideSubset('changing rows through a query over several tables', core.line);
+  if (core.distinct || core.groupBy.length > 0)
+    throw outsideSubset('changing rows through DISTINCT or GROUP BY', core.line);
   const ordinals = items.map(({ expression }) => {
     const found = expression.kind === 'column' ? scope.find(expression.parts) : undefined;
     return found?.depth === 0 ? found.ordinal : -1;
@@ -142,12 +175,25 @@ interface Assigner {
 function assigners(items: readonly Item[], compiled: readonly Compiled[], scope: Scope): Assigner[] {
   const named = items.filter(({ variable }) => variable !== undefined).length;
   if (named === 0) return [];
-  if (named !== items.length) throw new SqlError(141, 'A SELECT statement that assigns a value to a variable must not be combined with data-retrieval operations.', 15);
+  if (named !== items.length)
+    throw new SqlError(
+      141,
+      'A SELECT statement that assigns a value to a variable must not be combined with data-retrieval operations.',
+      15,
+    );
   return items.map(({ variable = '' }, position) => {
     const target = scope.context.variables.get(variable.toLowerCase());
     if (target === undefined) throw new SqlError(137, `Must declare the scalar variable "${variable}".`, 15, 1);
-    const convert = storing(compiled[position]?.type ?? target.type, { ...target.type, ...(target.type.length > 0 ? { length: -1 } : {}) }, () => new SqlError(8152, 'String or binary data would be truncated.'));
-    const cut = storing(target.type, target.type, () => new SqlError(8152, 'String or binary data would be truncated.'));
+    const convert = storing(
+      compiled[position]?.type ?? target.type,
+      { ...target.type, ...(target.type.length > 0 ? { length: -1 } : {}) },
+      () => new SqlError(8152, 'String or binary data would be truncated.'),
+    );
+    const cut = storing(
+      target.type,
+      target.type,
+      () => new SqlError(8152, 'String or binary data would be truncated.'),
+    );
     return {
       position,
       assign: (value) => {
@@ -160,7 +206,8 @@ function assigners(items: readonly Item[], compiled: readonly Compiled[], scope:
 /** Variables cut silently where columns refuse. */
 function cutTo(value: Value, type: SqlType): Value {
   if (type.length <= 0) return value;
-  if (typeof value === 'string' && value.length > type.length && !type.name.includes('identifier')) return value.slice(0, type.length);
+  if (typeof value === 'string' && value.length > type.length && !type.name.includes('identifier'))
+    return value.slice(0, type.length);
   return value instanceof Uint8Array && value.length > type.length ? value.subarray(0, type.length) : value;
 }
 
@@ -169,9 +216,17 @@ interface Ordering {
   readonly keys: readonly ((env: Env, values: readonly Value[]) => SortKey)[];
 }
 
-function compileOrdering(query: Query, core: SelectCore, items: readonly Item[], compiled: readonly Compiled[], scope: Scope): Ordering {
+function compileOrdering(
+  query: Query,
+  core: SelectCore,
+  items: readonly Item[],
+  compiled: readonly Compiled[],
+  scope: Scope,
+): Ordering {
   const keys = query.orderBy.map(({ expression }) => {
-    const aliases = items.map(({ name, expression: meant }, position) => ({ name: core.items[position]?.alias !== undefined || meant.kind === 'column' ? name : '' }));
+    const aliases = items.map(({ name, expression: meant }, position) => ({
+      name: core.items[position]?.alias !== undefined || meant.kind === 'column' ? name : '',
+    }));
     const position = positionOf(expression, aliases);
     if (position !== undefined) {
       const key = sortKeyOf(compiled[position]?.type ?? { name: 'int', length: 0, precision: 10, scale: 0 });
@@ -188,8 +243,13 @@ function compileOrdering(query: Query, core: SelectCore, items: readonly Item[],
 export function compileSelect(core: SelectCore, query: Query, outer: Scope, options: QueryOptions): CompiledQuery {
   const scope = new Scope(outer.context, outer);
   const wantsFirst = core.top !== undefined || query.fetch !== undefined;
-  const aggregated = (expression: Expression): boolean => someExpression(expression, (node) => node.kind === 'call' && node.over === undefined && isAggregate(node.name));
-  const grouped = core.groupBy.length > 0 || core.having !== undefined || core.items.some(({ expression }) => aggregated(expression)) || query.orderBy.some(({ expression }) => aggregated(expression));
+  const aggregated = (expression: Expression): boolean =>
+    someExpression(expression, (node) => node.kind === 'call' && node.over === undefined && isAggregate(node.name));
+  const grouped =
+    core.groupBy.length > 0 ||
+    core.having !== undefined ||
+    core.items.some(({ expression }) => aggregated(expression)) ||
+    query.orderBy.some(({ expression }) => aggregated(expression));
   const plan = planFrom(core.from, conjuncts(core.where), scope, {
     order: () => (grouped || core.distinct ? [] : wantedOrder(core, query, scope)),
     wantsFirst,
@@ -253,7 +313,10 @@ export function compileSelect(core: SelectCore, query: Query, outer: Scope, opti
 
   const run = (parent: Env, wanted = Number.POSITIVE_INFINITY): readonly ResultRow[] => {
     const limits = cut(parent);
-    const stop = sorted && !core.distinct && !limits.percent && !limits.ties ? Math.min(limits.skip + limits.take, wanted + limits.skip) : Number.POSITIVE_INFINITY;
+    const stop =
+      sorted && !core.distinct && !limits.percent && !limits.ties
+        ? Math.min(limits.skip + limits.take, wanted + limits.skip)
+        : Number.POSITIVE_INFINITY;
     let rows = collect({ rows: [], refs: [], parent, slots: [] }, stop);
     if (core.distinct) rows = distinct(rows, distinctKeys);
     if (!sorted) sortPending(rows, [...ordering.descending]);
@@ -264,7 +327,8 @@ export function compileSelect(core: SelectCore, query: Query, outer: Scope, opti
         if (ref !== undefined) acquire(ref, transaction, mode);
       }
     }
-    if (assign.length > 0 && (!sorted || kept.length < rows.length)) for (const { values } of kept) for (const { position, assign: set } of assign) set(values[position] ?? null);
+    if (assign.length > 0 && (!sorted || kept.length < rows.length))
+      for (const { values } of kept) for (const { position, assign: set } of assign) set(values[position] ?? null);
     return kept.map(({ values, refs }) => ({ values, ref: refs[0] }));
   };
   return { columns, correlated: scope.usesOuter, run, ...(target === undefined ? {} : { target }) };
@@ -274,7 +338,8 @@ function describe(items: readonly Item[], compiled: readonly Compiled[], scope: 
   return items.map(({ name, expression }, position) => {
     const type = compiled[position]?.type ?? { name: 'int', length: 0, precision: 10, scale: 0 };
     const found = !grouped && expression.kind === 'column' ? scope.find(expression.parts) : undefined;
-    const flags = found?.depth === 0 ? { nullable: found.column.nullable ?? true, identity: found.column.identity ?? false } : {};
+    const flags =
+      found?.depth === 0 ? { nullable: found.column.nullable ?? true, identity: found.column.identity ?? false } : {};
     return { name, type, ...flags };
   });
 }

@@ -31,7 +31,13 @@ export function newFrame(): Frame {
   return { variables: new Map(), tableVariables: new Map() };
 }
 
-const defaults = { isolation: 'READ COMMITTED' as Isolation, lockTimeoutMs: -1, priority: 0, xactAbort: false, noCount: false };
+const defaults = {
+  isolation: 'READ COMMITTED' as Isolation,
+  lockTimeoutMs: -1,
+  priority: 0,
+  xactAbort: false,
+  noCount: false,
+};
 
 /** A connection's state: settings, open transaction, temp tables; runs single statements against the engine. */
 export class Session implements SessionFacts {
@@ -96,6 +102,36 @@ export class Session implements SessionFacts {
     return this.#lastNow;
   }
 
+  /** @throws SqlError 3951 when an open transaction would become a SNAPSHOT one */
+  setIsolation(isolation: Isolation): void {
+    if (this.#transaction !== undefined) {
+      if (isolation === 'SNAPSHOT' && this.#transaction.isolation !== 'SNAPSHOT') {
+        throw new SqlError(
+          3951,
+          `Transaction failed in database '${this.database.name}' because the statement was run under snapshot isolation but the transaction did not start in snapshot isolation. You cannot change the isolation level of the transaction to snapshot after the transaction has started unless the transaction was originally started under snapshot isolation level.`,
+        );
+      }
+      this.#transaction.isolation = isolation;
+    }
+    this.isolation = isolation;
+  }
+
+  /**
+   * Enters a procedure or dynamic SQL: what SET changes and #temp tables made inside end with it.
+   *
+   * @returns what leaves it again
+   */
+  enterScope(): () => void {
+    const { isolation, lockTimeoutMs, priority, xactAbort, noCount, identityInsert } = this;
+    const temporary = new Set(this.tempTables.keys());
+    return () => {
+      Object.assign(this, { isolation, lockTimeoutMs, priority, xactAbort, noCount, identityInsert });
+      if (this.#transaction !== undefined && !(isolation === 'SNAPSHOT' && this.#transaction.isolation !== 'SNAPSHOT'))
+        this.#transaction.isolation = isolation;
+      for (const name of this.tempTables.keys()) if (!temporary.has(name)) this.tempTables.delete(name);
+    };
+  }
+
   begin(isolation: Isolation = this.isolation): void {
     if (this.#transaction === undefined) {
       this.#transaction = this.#newTransaction(isolation);
@@ -115,8 +151,13 @@ export class Session implements SessionFacts {
   /** @throws SqlError 3902 without a transaction, 3930 when it is doomed */
   commit(): void {
     const transaction = this.#transaction;
-    if (transaction === undefined) throw new SqlError(3902, 'The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.');
-    if (transaction.doomed) throw new SqlError(3930, 'The current transaction cannot be committed and cannot support operations that write to the log file. Roll back the transaction.');
+    if (transaction === undefined)
+      throw new SqlError(3902, 'The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION.');
+    if (transaction.doomed)
+      throw new SqlError(
+        3930,
+        'The current transaction cannot be committed and cannot support operations that write to the log file. Roll back the transaction.',
+      );
     if (this.transactionCount > 1) {
       this.transactionCount -= 1;
       return;
@@ -128,14 +169,20 @@ export class Session implements SessionFacts {
   /** Rolls back all of the transaction, or to a savepoint. @throws SqlError 3903, 6401 */
   rollback(name?: string): void {
     const transaction = this.#transaction;
-    if (transaction === undefined) throw new SqlError(3903, 'The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.');
+    if (transaction === undefined)
+      throw new SqlError(3903, 'The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION.');
     const mark = name === undefined ? undefined : this.#savepoints.get(name.toLowerCase());
     if (mark !== undefined) {
-      if (transaction.doomed) throw new SqlError(3931, 'The current transaction cannot be committed and cannot be rolled back to a savepoint. Roll back the entire transaction.');
+      if (transaction.doomed)
+        throw new SqlError(
+          3931,
+          'The current transaction cannot be committed and cannot be rolled back to a savepoint. Roll back the entire transaction.',
+        );
       transaction.rollbackTo(mark, true);
       return;
     }
-    if (name !== undefined && name !== this.#name) throw new SqlError(6401, `Cannot roll back ${name}. No transaction or savepoint of that name was found.`);
+    if (name !== undefined && name !== this.#name)
+      throw new SqlError(6401, `Cannot roll back ${name}. No transaction or savepoint of that name was found.`);
     transaction.rollback();
     this.#close('rollback');
   }
@@ -148,7 +195,8 @@ export class Session implements SessionFacts {
   }
 
   save(name: string): void {
-    if (this.#transaction === undefined) throw new SqlError(628, 'Cannot issue SAVE TRANSACTION when there is no active transaction.');
+    if (this.#transaction === undefined)
+      throw new SqlError(628, 'Cannot issue SAVE TRANSACTION when there is no active transaction.');
     this.#savepoints.set(name.toLowerCase(), this.#transaction.mark());
   }
 
@@ -180,7 +228,15 @@ export class Session implements SessionFacts {
   }
 
   context(frame: Frame, transaction: Transaction): Context {
-    return { session: this, database: this.database, transaction, variables: frame.variables, tableVariables: frame.tableVariables, now: this.now(), budget: 50_000_000 };
+    return {
+      session: this,
+      database: this.database,
+      transaction,
+      variables: frame.variables,
+      tableVariables: frame.tableVariables,
+      now: this.now(),
+      budget: 50_000_000,
+    };
   }
 
   /**
@@ -210,7 +266,13 @@ export class Session implements SessionFacts {
       }
     } catch (error) {
       if (open === undefined && !transaction.ended) transaction.rollback();
-      throw error instanceof RangeError ? new SqlError(8631, 'Internal error: Server stack limit has been reached. Please look for potentially deep nesting in your query, and try to simplify it.', 17) : error;
+      throw error instanceof RangeError
+        ? new SqlError(
+            8631,
+            'Internal error: Server stack limit has been reached. Please look for potentially deep nesting in your query, and try to simplify it.',
+            17,
+          )
+        : error;
     }
   }
 }

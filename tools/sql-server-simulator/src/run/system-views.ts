@@ -24,12 +24,38 @@ function view(template: Cells, rows: () => readonly Cells[]): SystemView {
 }
 
 const typeIds: Readonly<Record<string, number>> = {
-  uniqueidentifier: 36, date: 40, time: 41, datetime2: 42, datetimeoffset: 43, tinyint: 48, smallint: 52, int: 56, smalldatetime: 58, real: 59, money: 60, datetime: 61, float: 62,
-  bit: 104, decimal: 106, smallmoney: 122, bigint: 127, varbinary: 165, varchar: 167, binary: 173, char: 175, rowversion: 189, nvarchar: 231, nchar: 239,
+  uniqueidentifier: 36,
+  date: 40,
+  time: 41,
+  datetime2: 42,
+  datetimeoffset: 43,
+  tinyint: 48,
+  smallint: 52,
+  int: 56,
+  smalldatetime: 58,
+  real: 59,
+  money: 60,
+  datetime: 61,
+  float: 62,
+  bit: 104,
+  decimal: 106,
+  smallmoney: 122,
+  bigint: 127,
+  varbinary: 165,
+  varchar: 167,
+  binary: 173,
+  char: 175,
+  rowversion: 189,
+  nvarchar: 231,
+  nchar: 239,
 };
 
 function schemaCells(id: number, name: string): Cells {
-  return [['name', types.sysname, name], ['schema_id', types.int, id], ['principal_id', types.int, 1]];
+  return [
+    ['name', types.sysname, name],
+    ['schema_id', types.int, id],
+    ['principal_id', types.int, 1],
+  ];
 }
 
 function tableCells(table: Table, schemaId: number): Cells {
@@ -45,7 +71,16 @@ function tableCells(table: Table, schemaId: number): Cells {
 
 function maxBytes(type: SqlType): number {
   if (type.length !== 0) return type.length > 0 && type.name.startsWith('n') ? type.length * 2 : type.length;
-  const fixed: Partial<Record<string, number>> = { bit: 1, tinyint: 1, smallint: 2, int: 4, real: 4, date: 3, uniqueidentifier: 16, smallmoney: 4 };
+  const fixed: Partial<Record<string, number>> = {
+    bit: 1,
+    tinyint: 1,
+    smallint: 2,
+    int: 4,
+    real: 4,
+    date: 3,
+    uniqueidentifier: 16,
+    smallmoney: 4,
+  };
   return fixed[type.name] ?? 8;
 }
 
@@ -61,7 +96,15 @@ function columnCells(table: Table | undefined, ordinal: number): Cells {
     ['max_length', types.smallint, maxBytes(type)],
     ['precision', types.tinyint, type.precision],
     ['scale', types.tinyint, type.scale],
-    ['collation_name', types.sysname, family(type) === 'string' ? (type.binaryCollation === true ? 'Latin1_General_BIN2' : 'SQL_Latin1_General_CP1_CI_AS') : null],
+    [
+      'collation_name',
+      types.sysname,
+      family(type) === 'string'
+        ? type.binaryCollation === true
+          ? 'Latin1_General_BIN2'
+          : 'SQL_Latin1_General_CP1_CI_AS'
+        : null,
+    ],
     ['is_nullable', types.bit, Number(column?.nullable ?? false)],
     ['is_identity', types.bit, Number(column?.identity !== undefined)],
     ['is_computed', types.bit, 0],
@@ -112,7 +155,11 @@ function informationColumn(database: string, table: Table | undefined, ordinal: 
     ['COLUMN_DEFAULT', nvarchar(4000), column?.default === undefined ? null : `(${column.default.text})`],
     ['IS_NULLABLE', nvarchar(3), column?.nullable === true ? 'YES' : 'NO'],
     ['DATA_TYPE', types.sysname, type.name === 'rowversion' ? 'timestamp' : type.name],
-    ['CHARACTER_MAXIMUM_LENGTH', types.int, (kind === 'string' || kind === 'binary') && type.name !== 'rowversion' ? type.length : null],
+    [
+      'CHARACTER_MAXIMUM_LENGTH',
+      types.int,
+      (kind === 'string' || kind === 'binary') && type.name !== 'rowversion' ? type.length : null,
+    ],
     ['NUMERIC_PRECISION', types.tinyint, exact ? type.precision : null],
     ['NUMERIC_SCALE', types.int, exact ? type.scale : null],
     ['DATETIME_PRECISION', types.smallint, ['datetime', 'time', 'offset'].includes(kind) ? type.scale : null],
@@ -126,10 +173,20 @@ function tables(context: Context): readonly Table[] {
 }
 
 function perColumn(cells: (table: Table | undefined, ordinal: number) => Cells): Builder {
-  return (context) => view(cells(undefined, 0), () => tables(context).flatMap((table) => table.columns.map((_, ordinal) => cells(table, ordinal))));
+  return (context) =>
+    view(cells(undefined, 0), () =>
+      tables(context).flatMap((table) => table.columns.map((_, ordinal) => cells(table, ordinal))),
+    );
 }
 
-const objectTypes = { U: 'USER_TABLE', PK: 'PRIMARY_KEY_CONSTRAINT', UQ: 'UNIQUE_CONSTRAINT', C: 'CHECK_CONSTRAINT', F: 'FOREIGN_KEY_CONSTRAINT', D: 'DEFAULT_CONSTRAINT' } as const;
+const objectTypes = {
+  U: 'USER_TABLE',
+  PK: 'PRIMARY_KEY_CONSTRAINT',
+  UQ: 'UNIQUE_CONSTRAINT',
+  C: 'CHECK_CONSTRAINT',
+  F: 'FOREIGN_KEY_CONSTRAINT',
+  D: 'DEFAULT_CONSTRAINT',
+} as const;
 
 function objects(context: Context, only: (kind: string) => boolean): SystemView {
   const cells = (name: string, id: number, schema: string, parent: number, kind: keyof typeof objectTypes): Cells => [
@@ -140,14 +197,32 @@ function objects(context: Context, only: (kind: string) => boolean): SystemView 
     ['type', nvarchar(2), kind],
     ['type_desc', word, objectTypes[kind]],
   ];
-  return view(cells('', 0, 'dbo', 0, 'U'), () => [...objectsOf(context)].filter(({ kind }) => only(kind)).map(({ name, id, schema, parentId, kind }) => cells(name, id, schema, parentId, kind)));
+  return view(cells('', 0, 'dbo', 0, 'U'), () =>
+    [...objectsOf(context)]
+      .filter(({ kind }) => only(kind))
+      .map(({ name, id, schema, parentId, kind }) => cells(name, id, schema, parentId, kind)),
+  );
 }
 
 const views: Readonly<Record<string, Builder>> = {
-  'sys.schemas': (context) => view(schemaCells(0, ''), () => [...context.database.schemas.values()].map(({ id, name }) => schemaCells(id, name))),
+  'sys.schemas': (context) =>
+    view(schemaCells(0, ''), () => [...context.database.schemas.values()].map(({ id, name }) => schemaCells(id, name))),
   'sys.tables': (context) => {
-    const rows = (): Cells[] => tables(context).map((table) => tableCells(table, context.database.schemas.get(table.schema.toLowerCase())?.id ?? 1));
-    return view([['name', types.sysname, ''], ['object_id', types.int, 0], ['schema_id', types.int, 0], ['type', nvarchar(2), ''], ['type_desc', word, ''], ['is_ms_shipped', types.bit, 0]], rows);
+    const rows = (): Cells[] =>
+      tables(context).map((table) =>
+        tableCells(table, context.database.schemas.get(table.schema.toLowerCase())?.id ?? 1),
+      );
+    return view(
+      [
+        ['name', types.sysname, ''],
+        ['object_id', types.int, 0],
+        ['schema_id', types.int, 0],
+        ['type', nvarchar(2), ''],
+        ['type_desc', word, ''],
+        ['is_ms_shipped', types.bit, 0],
+      ],
+      rows,
+    );
   },
   'sys.objects': (context) => objects(context, () => true),
   'sys.key_constraints': (context) => objects(context, (kind) => kind === 'PK' || kind === 'UQ'),
@@ -156,26 +231,61 @@ const views: Readonly<Record<string, Builder>> = {
   'sys.default_constraints': (context) => objects(context, (kind) => kind === 'D'),
   'sys.columns': perColumn(columnCells),
   'sys.types': () =>
-    view([['name', types.sysname, ''], ['system_type_id', types.tinyint, 0], ['user_type_id', types.int, 0]], () =>
-      Object.entries(typeIds).map(([name, id]): Cells => [['name', types.sysname, name === 'rowversion' ? 'timestamp' : name], ['system_type_id', types.tinyint, id], ['user_type_id', types.int, id]]),
+    view(
+      [
+        ['name', types.sysname, ''],
+        ['system_type_id', types.tinyint, 0],
+        ['user_type_id', types.int, 0],
+      ],
+      () =>
+        Object.entries(typeIds).map(([name, id]): Cells => [
+          ['name', types.sysname, name === 'rowversion' ? 'timestamp' : name],
+          ['system_type_id', types.tinyint, id],
+          ['user_type_id', types.int, id],
+        ]),
     ),
-  'sys.indexes': (context) => view(indexCells(undefined, 0), () => tables(context).flatMap((table) => table.indexes.map((_, position) => indexCells(table, position)))),
+  'sys.indexes': (context) =>
+    view(indexCells(undefined, 0), () =>
+      tables(context).flatMap((table) => table.indexes.map((_, position) => indexCells(table, position))),
+    ),
   'sys.databases': (context) =>
-    view(databaseCells('', 0, false, false), () => [...context.session.databases.values()].map(({ name, id, snapshotAllowed, readCommittedSnapshot }) => databaseCells(name, id, snapshotAllowed, readCommittedSnapshot))),
+    view(databaseCells('', 0, false, false), () =>
+      [...context.session.databases.values()].map(({ name, id, snapshotAllowed, readCommittedSnapshot }) =>
+        databaseCells(name, id, snapshotAllowed, readCommittedSnapshot),
+      ),
+    ),
   'information_schema.schemata': (context) =>
-    view([['CATALOG_NAME', types.sysname, ''], ['SCHEMA_NAME', types.sysname, ''], ['SCHEMA_OWNER', types.sysname, '']], () =>
-      [...context.database.schemas.values()].map(({ name }): Cells => [['CATALOG_NAME', types.sysname, context.database.name], ['SCHEMA_NAME', types.sysname, name], ['SCHEMA_OWNER', types.sysname, 'dbo']]),
+    view(
+      [
+        ['CATALOG_NAME', types.sysname, ''],
+        ['SCHEMA_NAME', types.sysname, ''],
+        ['SCHEMA_OWNER', types.sysname, ''],
+      ],
+      () =>
+        [...context.database.schemas.values()].map(({ name }): Cells => [
+          ['CATALOG_NAME', types.sysname, context.database.name],
+          ['SCHEMA_NAME', types.sysname, name],
+          ['SCHEMA_OWNER', types.sysname, 'dbo'],
+        ]),
     ),
   'information_schema.tables': (context) =>
-    view([['TABLE_CATALOG', types.sysname, ''], ['TABLE_SCHEMA', types.sysname, ''], ['TABLE_NAME', types.sysname, ''], ['TABLE_TYPE', types.sysname, '']], () =>
-      tables(context).map((table): Cells => [
-        ['TABLE_CATALOG', types.sysname, context.database.name],
-        ['TABLE_SCHEMA', types.sysname, table.schema],
-        ['TABLE_NAME', types.sysname, table.name],
-        ['TABLE_TYPE', types.sysname, 'BASE TABLE'],
-      ]),
+    view(
+      [
+        ['TABLE_CATALOG', types.sysname, ''],
+        ['TABLE_SCHEMA', types.sysname, ''],
+        ['TABLE_NAME', types.sysname, ''],
+        ['TABLE_TYPE', types.sysname, ''],
+      ],
+      () =>
+        tables(context).map((table): Cells => [
+          ['TABLE_CATALOG', types.sysname, context.database.name],
+          ['TABLE_SCHEMA', types.sysname, table.schema],
+          ['TABLE_NAME', types.sysname, table.name],
+          ['TABLE_TYPE', types.sysname, 'BASE TABLE'],
+        ]),
     ),
-  'information_schema.columns': (context) => perColumn((table, ordinal) => informationColumn(context.database.name, table, ordinal))(context),
+  'information_schema.columns': (context) =>
+    perColumn((table, ordinal) => informationColumn(context.database.name, table, ordinal))(context),
 };
 
 /** @returns the catalog view of that name; undefined for names outside sys and INFORMATION_SCHEMA; refuses the rest of sys */

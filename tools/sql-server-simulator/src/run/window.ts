@@ -41,7 +41,13 @@ function ranking(name: string, slot: number): Fill {
   };
 }
 
-function neighbour(name: string, slot: number, operand: Compiled, distance: number, fallback: Compiled | undefined): Fill {
+function neighbour(
+  name: string,
+  slot: number,
+  operand: Compiled,
+  distance: number,
+  fallback: Compiled | undefined,
+): Fill {
   const step = name === 'LAG' ? -distance : distance;
   return (partition) => {
     const values: Value[] = partition.map((env, index) => {
@@ -55,7 +61,12 @@ function neighbour(name: string, slot: number, operand: Compiled, distance: numb
 }
 
 /** Aggregate over the partition; with ORDER BY a running one up to the row's last peer (the default frame). */
-function running(call: ExpressionOf<'call'>, slot: number, args: readonly Compiled[], ordered: boolean): { readonly type: SqlType; readonly fill: Fill } {
+function running(
+  call: ExpressionOf<'call'>,
+  slot: number,
+  args: readonly Compiled[],
+  ordered: boolean,
+): { readonly type: SqlType; readonly fill: Fill } {
   const spec = compileAggregate(call, args);
   return {
     type: spec.type,
@@ -67,7 +78,7 @@ function running(call: ExpressionOf<'call'>, slot: number, args: readonly Compil
         for (const env of partition) env.slots[slot] = result;
         return;
       }
-      for (let start = 0; start < partition.length; ) {
+      for (let start = 0; start < partition.length;) {
         let end = start + 1;
         while (end < partition.length && samePeer(end)) end += 1;
         for (let index = start; index < end; index += 1) total.add(partition[index] as Env);
@@ -88,7 +99,9 @@ export function compileWindow(call: ExpressionOf<'call'>, slot: number, scope: S
     return { key: (env) => key(compiled.run(env)), descending };
   };
   const partitionKeys = over.partition.map((expression) => sorter(compileExpression(expression, scope), false));
-  const sorters = over.order.map(({ expression, descending }) => sorter(compileExpression(expression, scope), descending));
+  const sorters = over.order.map(({ expression, descending }) =>
+    sorter(compileExpression(expression, scope), descending),
+  );
   const args = call.args.filter(({ kind }) => kind !== 'star').map((arg) => compileExpression(arg, scope));
   const { type, fill } = build();
   const compare = compareBy(sorters);
@@ -115,13 +128,15 @@ export function compileWindow(call: ExpressionOf<'call'>, slot: number, scope: S
 
   function build(): { readonly type: SqlType; readonly fill: Fill } {
     if (name === 'ROW_NUMBER' || name === 'RANK' || name === 'DENSE_RANK') {
-      if (sorters.length === 0) throw new SqlError(4112, `The function '${name}' must have an OVER clause with ORDER BY.`);
+      if (sorters.length === 0)
+        throw new SqlError(4112, `The function '${name}' must have an OVER clause with ORDER BY.`);
       return { type: types.bigint, fill: ranking(name, slot) };
     }
     if (isAggregate(name)) return running(call, slot, args, sorters.length > 0);
     const [operand, distance, fallback] = args;
     if ((name === 'LAG' || name === 'LEAD') && operand !== undefined) {
-      const steps = distance === undefined ? 1 : Number(distance.run({ rows: [], refs: [], parent: undefined, slots: [] }));
+      const steps =
+        distance === undefined ? 1 : Number(distance.run({ rows: [], refs: [], parent: undefined, slots: [] }));
       return { type: operand.type, fill: neighbour(name, slot, operand, steps, fallback) };
     }
     throw outsideSubset(`window function ${name}`, line);

@@ -15,19 +15,63 @@ export type Expression = Node &
     | { readonly kind: 'column'; readonly parts: readonly string[] }
     | { readonly kind: 'star'; readonly qualifier: readonly string[] }
     | { readonly kind: 'unary'; readonly operator: '-' | '+' | '~'; readonly operand: Expression }
-    | { readonly kind: 'binary'; readonly operator: ArithmeticOperator; readonly left: Expression; readonly right: Expression }
-    | { readonly kind: 'compare'; readonly operator: CompareOperator; readonly left: Expression; readonly right: Expression }
+    | {
+        readonly kind: 'binary';
+        readonly operator: ArithmeticOperator;
+        readonly left: Expression;
+        readonly right: Expression;
+      }
+    | {
+        readonly kind: 'compare';
+        readonly operator: CompareOperator;
+        readonly left: Expression;
+        readonly right: Expression;
+      }
     | { readonly kind: 'logic'; readonly operator: 'and' | 'or'; readonly left: Expression; readonly right: Expression }
     | { readonly kind: 'not'; readonly operand: Expression }
     | { readonly kind: 'isNull'; readonly operand: Expression; readonly negated: boolean }
-    | { readonly kind: 'between'; readonly operand: Expression; readonly low: Expression; readonly high: Expression; readonly negated: boolean }
-    | { readonly kind: 'in'; readonly operand: Expression; readonly list: readonly Expression[]; readonly negated: boolean }
+    | {
+        readonly kind: 'between';
+        readonly operand: Expression;
+        readonly low: Expression;
+        readonly high: Expression;
+        readonly negated: boolean;
+      }
+    | {
+        readonly kind: 'in';
+        readonly operand: Expression;
+        readonly list: readonly Expression[];
+        readonly negated: boolean;
+      }
     | { readonly kind: 'inQuery'; readonly operand: Expression; readonly query: Query; readonly negated: boolean }
-    | { readonly kind: 'like'; readonly operand: Expression; readonly pattern: Expression; readonly escape?: Expression; readonly negated: boolean }
+    | {
+        readonly kind: 'like';
+        readonly operand: Expression;
+        readonly pattern: Expression;
+        readonly escape?: Expression;
+        readonly negated: boolean;
+      }
     | { readonly kind: 'exists'; readonly query: Query }
-    | { readonly kind: 'case'; readonly operand?: Expression; readonly whens: readonly { readonly when: Expression; readonly then: Expression }[]; readonly otherwise?: Expression }
-    | { readonly kind: 'call'; readonly name: string; readonly args: readonly Expression[]; readonly distinct?: boolean; readonly over?: Window }
-    | { readonly kind: 'cast'; readonly operand: Expression; readonly type: SqlType; readonly safe: boolean; readonly style?: Expression }
+    | {
+        readonly kind: 'case';
+        readonly operand?: Expression;
+        readonly whens: readonly { readonly when: Expression; readonly then: Expression }[];
+        readonly otherwise?: Expression;
+      }
+    | {
+        readonly kind: 'call';
+        readonly name: string;
+        readonly args: readonly Expression[];
+        readonly distinct?: boolean;
+        readonly over?: Window;
+      }
+    | {
+        readonly kind: 'cast';
+        readonly operand: Expression;
+        readonly type: SqlType;
+        readonly safe: boolean;
+        readonly style?: Expression;
+      }
     | { readonly kind: 'subquery'; readonly query: Query }
     | { readonly kind: 'collate'; readonly operand: Expression; readonly collation: string }
     | { readonly kind: 'default' }
@@ -50,7 +94,26 @@ export interface ObjectName extends Node {
   readonly name: string;
 }
 
-export type TableHint = 'NOLOCK' | 'READUNCOMMITTED' | 'READPAST' | 'UPDLOCK' | 'XLOCK' | 'HOLDLOCK' | 'SERIALIZABLE' | 'REPEATABLEREAD' | 'ROWLOCK' | 'PAGLOCK' | 'TABLOCK' | 'TABLOCKX' | 'READCOMMITTED' | 'READCOMMITTEDLOCK' | 'NOWAIT' | 'FORCESEEK' | 'FORCESCAN' | 'INDEX' | 'SNAPSHOT';
+export type TableHint =
+  | 'NOLOCK'
+  | 'READUNCOMMITTED'
+  | 'READPAST'
+  | 'UPDLOCK'
+  | 'XLOCK'
+  | 'HOLDLOCK'
+  | 'SERIALIZABLE'
+  | 'REPEATABLEREAD'
+  | 'ROWLOCK'
+  | 'PAGLOCK'
+  | 'TABLOCK'
+  | 'TABLOCKX'
+  | 'READCOMMITTED'
+  | 'READCOMMITTEDLOCK'
+  | 'NOWAIT'
+  | 'FORCESEEK'
+  | 'FORCESCAN'
+  | 'INDEX'
+  | 'SNAPSHOT';
 
 export interface OpenJsonColumn {
   readonly name: string;
@@ -61,13 +124,40 @@ export interface OpenJsonColumn {
 
 export type TableSource = Node &
   (
-    | { readonly kind: 'table'; readonly name: ObjectName; readonly alias?: string; readonly hints: readonly TableHint[] }
+    | {
+        readonly kind: 'table';
+        readonly name: ObjectName;
+        readonly alias?: string;
+        readonly hints: readonly TableHint[];
+      }
     | { readonly kind: 'tableVariable'; readonly name: string; readonly alias?: string }
     | { readonly kind: 'derived'; readonly query: Query; readonly alias: string; readonly columns?: readonly string[] }
-    | { readonly kind: 'values'; readonly rows: readonly (readonly Expression[])[]; readonly alias: string; readonly columns: readonly string[] }
-    | { readonly kind: 'openJson'; readonly json: Expression; readonly path?: Expression; readonly columns?: readonly OpenJsonColumn[]; readonly alias?: string }
-    | { readonly kind: 'function'; readonly name: string; readonly args: readonly Expression[]; readonly alias?: string }
-    | { readonly kind: 'join'; readonly type: JoinType; readonly left: TableSource; readonly right: TableSource; readonly on?: Expression }
+    | {
+        readonly kind: 'values';
+        readonly rows: readonly (readonly Expression[])[];
+        readonly alias: string;
+        readonly columns: readonly string[];
+      }
+    | {
+        readonly kind: 'openJson';
+        readonly json: Expression;
+        readonly path?: Expression;
+        readonly columns?: readonly OpenJsonColumn[];
+        readonly alias?: string;
+      }
+    | {
+        readonly kind: 'function';
+        readonly name: string;
+        readonly args: readonly Expression[];
+        readonly alias?: string;
+      }
+    | {
+        readonly kind: 'join';
+        readonly type: JoinType;
+        readonly left: TableSource;
+        readonly right: TableSource;
+        readonly on?: Expression;
+      }
   );
 
 export type JoinType = 'inner' | 'left' | 'right' | 'full' | 'cross' | 'crossApply' | 'outerApply';
@@ -126,7 +216,10 @@ export interface OutputClause extends Node {
 }
 
 export type DmlTarget = Node &
-  ({ readonly kind: 'object'; readonly name: ObjectName; readonly hints: readonly TableHint[] } | { readonly kind: 'variable'; readonly name: string });
+  (
+    | { readonly kind: 'object'; readonly name: ObjectName; readonly hints: readonly TableHint[] }
+    | { readonly kind: 'variable'; readonly name: string }
+  );
 
 export interface Assignment extends Node {
   /** Column that is set; absent when only a variable is (`SET @v = …`). */
@@ -155,10 +248,34 @@ export interface ColumnDefinition extends Node {
 
 export type TableConstraint = Node &
   (
-    | { readonly kind: 'key'; readonly name?: string; readonly primary: boolean; readonly columns: readonly IndexColumn[]; readonly clustered?: boolean }
-    | { readonly kind: 'check'; readonly name?: string; readonly expression: Expression; readonly text: string; readonly column?: string }
-    | { readonly kind: 'foreign'; readonly name?: string; readonly columns: readonly string[]; readonly target: ObjectName; readonly targetColumns: readonly string[] }
-    | { readonly kind: 'default'; readonly name?: string; readonly column: string; readonly expression: Expression; readonly text: string }
+    | {
+        readonly kind: 'key';
+        readonly name?: string;
+        readonly primary: boolean;
+        readonly columns: readonly IndexColumn[];
+        readonly clustered?: boolean;
+      }
+    | {
+        readonly kind: 'check';
+        readonly name?: string;
+        readonly expression: Expression;
+        readonly text: string;
+        readonly column?: string;
+      }
+    | {
+        readonly kind: 'foreign';
+        readonly name?: string;
+        readonly columns: readonly string[];
+        readonly target: ObjectName;
+        readonly targetColumns: readonly string[];
+      }
+    | {
+        readonly kind: 'default';
+        readonly name?: string;
+        readonly column: string;
+        readonly expression: Expression;
+        readonly text: string;
+      }
     | { readonly kind: 'index'; readonly index: IndexDefinition }
   );
 
@@ -184,13 +301,60 @@ export interface ProcedureArgument {
 export type Statement = Node &
   (
     | { readonly kind: 'query'; readonly query: Query; readonly forJson?: ForJson }
-    | { readonly kind: 'insert'; readonly with: readonly CommonTable[]; readonly top?: Top; readonly target: DmlTarget; readonly columns?: readonly string[]; readonly output?: OutputClause; readonly source: InsertSource }
-    | { readonly kind: 'update'; readonly with: readonly CommonTable[]; readonly top?: Top; readonly target: DmlTarget; readonly set: readonly Assignment[]; readonly output?: OutputClause; readonly from?: TableSource; readonly where?: Expression }
-    | { readonly kind: 'delete'; readonly with: readonly CommonTable[]; readonly top?: Top; readonly target: DmlTarget; readonly output?: OutputClause; readonly from?: TableSource; readonly where?: Expression }
-    | { readonly kind: 'merge'; readonly with: readonly CommonTable[]; readonly target: DmlTarget; readonly alias?: string; readonly source: TableSource; readonly on: Expression; readonly whens: readonly MergeWhen[]; readonly output?: OutputClause }
-    | { readonly kind: 'declare'; readonly variables: readonly { readonly name: string; readonly type: SqlType; readonly value?: Expression }[] }
-    | { readonly kind: 'declareTable'; readonly name: string; readonly columns: readonly ColumnDefinition[]; readonly constraints: readonly TableConstraint[] }
-    | { readonly kind: 'setVariable'; readonly name: string; readonly operator: '=' | ArithmeticOperator; readonly value: Expression }
+    | {
+        readonly kind: 'insert';
+        readonly with: readonly CommonTable[];
+        readonly top?: Top;
+        readonly target: DmlTarget;
+        readonly columns?: readonly string[];
+        readonly output?: OutputClause;
+        readonly source: InsertSource;
+      }
+    | {
+        readonly kind: 'update';
+        readonly with: readonly CommonTable[];
+        readonly top?: Top;
+        readonly target: DmlTarget;
+        readonly set: readonly Assignment[];
+        readonly output?: OutputClause;
+        readonly from?: TableSource;
+        readonly where?: Expression;
+      }
+    | {
+        readonly kind: 'delete';
+        readonly with: readonly CommonTable[];
+        readonly top?: Top;
+        readonly target: DmlTarget;
+        readonly output?: OutputClause;
+        readonly from?: TableSource;
+        readonly where?: Expression;
+      }
+    | {
+        readonly kind: 'merge';
+        readonly with: readonly CommonTable[];
+        readonly target: DmlTarget;
+        readonly alias?: string;
+        readonly source: TableSource;
+        readonly on: Expression;
+        readonly whens: readonly MergeWhen[];
+        readonly output?: OutputClause;
+      }
+    | {
+        readonly kind: 'declare';
+        readonly variables: readonly { readonly name: string; readonly type: SqlType; readonly value?: Expression }[];
+      }
+    | {
+        readonly kind: 'declareTable';
+        readonly name: string;
+        readonly columns: readonly ColumnDefinition[];
+        readonly constraints: readonly TableConstraint[];
+      }
+    | {
+        readonly kind: 'setVariable';
+        readonly name: string;
+        readonly operator: '=' | ArithmeticOperator;
+        readonly value: Expression;
+      }
     | { readonly kind: 'setOption'; readonly option: string; readonly value: string; readonly target?: ObjectName }
     | { readonly kind: 'if'; readonly condition: Expression; readonly then: Statement; readonly otherwise?: Statement }
     | { readonly kind: 'while'; readonly condition: Expression; readonly body: Statement }
@@ -199,18 +363,52 @@ export type Statement = Node &
     | { readonly kind: 'break' | 'continue' }
     | { readonly kind: 'return'; readonly value?: Expression }
     | { readonly kind: 'print'; readonly value: Expression }
-    | { readonly kind: 'throw'; readonly number?: Expression; readonly message?: Expression; readonly state?: Expression }
-    | { readonly kind: 'raiserror'; readonly message: Expression; readonly severity: Expression; readonly state: Expression; readonly args: readonly Expression[] }
+    | {
+        readonly kind: 'throw';
+        readonly number?: Expression;
+        readonly message?: Expression;
+        readonly state?: Expression;
+      }
+    | {
+        readonly kind: 'raiserror';
+        readonly message: Expression;
+        readonly severity: Expression;
+        readonly state: Expression;
+        readonly args: readonly Expression[];
+      }
     | { readonly kind: 'waitfor'; readonly delay: Expression }
     | { readonly kind: 'begin' | 'commit' | 'rollback' | 'save'; readonly name?: string }
-    | { readonly kind: 'execute'; readonly procedure: string; readonly args: readonly ProcedureArgument[]; readonly result?: string }
+    | {
+        readonly kind: 'execute';
+        readonly procedure: string;
+        readonly args: readonly ProcedureArgument[];
+        readonly result?: string;
+      }
     | { readonly kind: 'executeText'; readonly text: Expression }
     | { readonly kind: 'use'; readonly database: string }
     | { readonly kind: 'createSchema'; readonly name: string }
-    | { readonly kind: 'createTable'; readonly name: ObjectName; readonly columns: readonly ColumnDefinition[]; readonly constraints: readonly TableConstraint[] }
+    | {
+        readonly kind: 'createTable';
+        readonly name: ObjectName;
+        readonly columns: readonly ColumnDefinition[];
+        readonly constraints: readonly TableConstraint[];
+      }
     | { readonly kind: 'createIndex'; readonly table: ObjectName; readonly index: IndexDefinition }
-    | { readonly kind: 'alterTable'; readonly table: ObjectName; readonly columns: readonly ColumnDefinition[]; readonly constraints: readonly TableConstraint[]; readonly dropColumns: readonly string[]; readonly dropConstraints: readonly string[]; readonly ifExists: boolean }
-    | { readonly kind: 'alterDatabase'; readonly database: string | undefined; readonly option: 'ALLOW_SNAPSHOT_ISOLATION' | 'READ_COMMITTED_SNAPSHOT'; readonly on: boolean }
+    | {
+        readonly kind: 'alterTable';
+        readonly table: ObjectName;
+        readonly columns: readonly ColumnDefinition[];
+        readonly constraints: readonly TableConstraint[];
+        readonly dropColumns: readonly string[];
+        readonly dropConstraints: readonly string[];
+        readonly ifExists: boolean;
+      }
+    | {
+        readonly kind: 'alterDatabase';
+        readonly database: string | undefined;
+        readonly option: 'ALLOW_SNAPSHOT_ISOLATION' | 'READ_COMMITTED_SNAPSHOT';
+        readonly on: boolean;
+      }
     | { readonly kind: 'dropTable'; readonly names: readonly ObjectName[]; readonly ifExists: boolean }
     | { readonly kind: 'dropIndex'; readonly index: string; readonly table: ObjectName; readonly ifExists: boolean }
     | { readonly kind: 'dropSchema'; readonly name: string; readonly ifExists: boolean }

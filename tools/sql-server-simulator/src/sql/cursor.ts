@@ -3,7 +3,9 @@ import { type Token, tokenize } from './lexer.ts';
 
 /** Words that cannot be a name without brackets: they end an alias-less table or expression. */
 export const reserved = new Set(
-  'ADD ALL ALTER AND ANY AS ASC AUTHORIZATION BEGIN BETWEEN BREAK BY CASE CHECK CLOSE COALESCE COLLATE COLUMN COMMIT CONSTRAINT CONTAINS CONTINUE CONVERT CREATE CROSS CURRENT_TIMESTAMP CURSOR DEALLOCATE DECLARE DEFAULT DELETE DENY DESC DISTINCT DROP ELSE END ESCAPE EXCEPT EXEC EXECUTE EXISTS FETCH FOR FOREIGN FROM FULL FUNCTION GOTO GRANT GROUP HAVING HOLDLOCK IDENTITY IF IN INDEX INNER INSERT INTERSECT INTO IS JOIN KEY LEFT LIKE MERGE NOT NULL NULLIF OF OFF ON OPEN OPTION OR ORDER OUTER OVER PERCENT PIVOT PRIMARY PRINT PROC PROCEDURE RAISERROR REFERENCES RETURN REVOKE RIGHT ROLLBACK SAVE SCHEMA SELECT SET TABLE TABLESAMPLE THEN TO TOP TRAN TRANSACTION TRIGGER TRUNCATE TRY_CONVERT UNION UNIQUE UNPIVOT UPDATE USE USER VALUES VIEW WAITFOR WHEN WHERE WHILE WITH'.split(' '),
+  'ADD ALL ALTER BACKUP BULK CHECKPOINT DBCC KILL RECONFIGURE RESTORE REVERT SHUTDOWN AND ANY AS ASC AUTHORIZATION BEGIN BETWEEN BREAK BY CASE CHECK CLOSE COALESCE COLLATE COLUMN COMMIT CONSTRAINT CONTAINS CONTINUE CONVERT CREATE CROSS CURRENT_TIMESTAMP CURSOR DEALLOCATE DECLARE DEFAULT DELETE DENY DESC DISTINCT DROP ELSE END ESCAPE EXCEPT EXEC EXECUTE EXISTS FETCH FOR FOREIGN FROM FULL FUNCTION GOTO GRANT GROUP HAVING HOLDLOCK IDENTITY IF IN INDEX INNER INSERT INTERSECT INTO IS JOIN KEY LEFT LIKE MERGE NOT NULL NULLIF OF OFF ON OPEN OPTION OR ORDER OUTER OVER PERCENT PIVOT PRIMARY PRINT PROC PROCEDURE RAISERROR REFERENCES RETURN REVOKE RIGHT ROLLBACK SAVE SCHEMA SELECT SET TABLE TABLESAMPLE THEN TO TOP TRAN TRANSACTION TRIGGER TRUNCATE TRY_CONVERT UNION UNIQUE UNPIVOT UPDATE USE USER VALUES VIEW WAITFOR WHEN WHERE WHILE WITH'.split(
+    ' ',
+  ),
 );
 
 const maxDepth = 150;
@@ -98,7 +100,8 @@ export class Cursor {
       const near = this.tokens[this.at - 1]?.text ?? '';
       return new SqlError(102, `Incorrect syntax near '${near}'.`, 15, 1, line);
     }
-    if (kind === 'word' && reserved.has(upper)) return new SqlError(156, `Incorrect syntax near the keyword '${text}'.`, 15, 1, line);
+    if (kind === 'word' && reserved.has(upper))
+      return new SqlError(156, `Incorrect syntax near the keyword '${text}'.`, 15, 1, line);
     return new SqlError(102, `Incorrect syntax near '${text.slice(0, 100)}'.`, 15, 1, line);
   }
 
@@ -110,7 +113,13 @@ export class Cursor {
   nested<T>(rule: () => T): T {
     this.depth += 1;
     if (this.depth > maxDepth) {
-      throw new SqlError(191, 'Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries.', 15, 1, this.line);
+      throw new SqlError(
+        191,
+        'Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries.',
+        15,
+        1,
+        this.line,
+      );
     }
     try {
       return rule();

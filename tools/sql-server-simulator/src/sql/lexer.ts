@@ -17,7 +17,23 @@ const wordStart = /[\p{L}_#]/u;
 const wordShape = /[\p{L}\p{N}_@#$]*/uy;
 const numberShape = /(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y;
 const hexShape = /0[xX][0-9a-fA-F]*/y;
-const twoCharacter = new Set(['<=', '>=', '<>', '!=', '!<', '!>', '+=', '-=', '*=', '/=', '%=', '&=', '|=', '^=', '::']);
+const twoCharacter = new Set([
+  '<=',
+  '>=',
+  '<>',
+  '!=',
+  '!<',
+  '!>',
+  '+=',
+  '-=',
+  '*=',
+  '/=',
+  '%=',
+  '&=',
+  '|=',
+  '^=',
+  '::',
+]);
 const oneCharacter = new Set([...'+-*/%&|^~=<>(),.;:!$']);
 
 class Lexer {
@@ -97,8 +113,10 @@ class Lexer {
     else if ((character === 'N' || character === 'n') && text[at + 1] === "'") this.delimited('nstring', at + 2, "'");
     else if (character === '[') this.delimited('quoted', at + 1, ']');
     else if (character === '"') this.delimited('quoted', at + 1, '"');
-    else if (character === '@') this.push('variable', this.match(/@@?[\p{L}\p{N}_@#$]*/uy), at + this.match(/@@?[\p{L}\p{N}_@#$]*/uy).length);
-    else if (character === '0' && (text[at + 1] === 'x' || text[at + 1] === 'X')) this.push('binary', this.match(hexShape).slice(2), at + this.match(hexShape).length);
+    else if (character === '@')
+      this.push('variable', this.match(/@@?[\p{L}\p{N}_@#$]*/uy), at + this.match(/@@?[\p{L}\p{N}_@#$]*/uy).length);
+    else if (character === '0' && (text[at + 1] === 'x' || text[at + 1] === 'X'))
+      this.push('binary', this.match(hexShape).slice(2), at + this.match(hexShape).length);
     else if (/\d/.test(character) || (character === '.' && /\d/.test(text[at + 1] ?? ''))) {
       const number = this.match(numberShape);
       this.push('number', number, at + number.length);

@@ -1,4 +1,12 @@
-import type { ColumnDefinition, Expression, IndexColumn, IndexDefinition, ObjectName, Statement, TableConstraint } from './ast.ts';
+import type {
+  ColumnDefinition,
+  Expression,
+  IndexColumn,
+  IndexDefinition,
+  ObjectName,
+  Statement,
+  TableConstraint,
+} from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpression, parseType } from './parse-expression.ts';
 import { parseNames, parseObjectName } from './parse-query.ts';
@@ -24,7 +32,8 @@ function skipStorageOptions(cursor: Cursor): void {
         cursor.expectSymbol('=');
         const value = cursor.advance().upper;
         if (option === 'IGNORE_DUP_KEY' && value === 'ON') throw cursor.refuse('IGNORE_DUP_KEY = ON');
-        if (['SYSTEM_VERSIONING', 'MEMORY_OPTIMIZED', 'LEDGER'].includes(option)) throw cursor.refuse(`${option} tables`);
+        if (['SYSTEM_VERSIONING', 'MEMORY_OPTIMIZED', 'LEDGER'].includes(option))
+          throw cursor.refuse(`${option} tables`);
       }),
     );
   }
@@ -53,14 +62,19 @@ function parseReferences(cursor: Cursor, columns: readonly string[], name: strin
 }
 
 /** A constraint after its optional CONSTRAINT name; `column` when it stands in a column definition. */
-function parseConstraintBody(cursor: Cursor, name: string | undefined, column: string | undefined): TableConstraint | undefined {
+function parseConstraintBody(
+  cursor: Cursor,
+  name: string | undefined,
+  column: string | undefined,
+): TableConstraint | undefined {
   const { line } = cursor;
   const named = name === undefined ? {} : { name };
   const primary = cursor.isWord('PRIMARY', 'KEY');
   if (primary || cursor.isWord('UNIQUE')) {
     cursor.expectWord(...(primary ? ['PRIMARY', 'KEY'] : ['UNIQUE']));
     const clustered = clustering(cursor);
-    const columns = column === undefined || cursor.isSymbol('(') ? keyColumns(cursor) : [{ name: column, descending: false }];
+    const columns =
+      column === undefined || cursor.isSymbol('(') ? keyColumns(cursor) : [{ name: column, descending: false }];
     skipStorageOptions(cursor);
     return { kind: 'key', primary, columns, line, ...named, ...(clustered === undefined ? {} : { clustered }) };
   }
@@ -104,7 +118,8 @@ function parseColumn(cursor: Cursor, constraints: TableConstraint[]): ColumnDefi
     else if (cursor.takeWord('NULL')) nullable = true;
     else if (cursor.takeWord('COLLATE')) type = { ...type, ...collationOf(cursor) };
     else if (cursor.takeWord('IDENTITY')) identity = parseIdentity(cursor);
-    else if (cursor.isOneOf('SPARSE', 'FILESTREAM', 'ROWGUIDCOL', 'MASKED', 'ENCRYPTED', 'HIDDEN', 'GENERATED')) throw cursor.refuse(`column option ${cursor.token.upper}`);
+    else if (cursor.isOneOf('SPARSE', 'FILESTREAM', 'ROWGUIDCOL', 'MASKED', 'ENCRYPTED', 'HIDDEN', 'GENERATED'))
+      throw cursor.refuse(`column option ${cursor.token.upper}`);
     else if (cursor.isWord('INDEX')) constraints.push({ kind: 'index', index: parseInlineIndex(cursor, name), line });
     else {
       const constraintName = cursor.takeWord('CONSTRAINT') ? cursor.name() : undefined;
@@ -114,11 +129,22 @@ function parseColumn(cursor: Cursor, constraints: TableConstraint[]): ColumnDefi
         break;
       }
       if (constraint.kind === 'default') {
-        defaultValue = { expression: constraint.expression, text: constraint.text, ...(constraint.name === undefined ? {} : { name: constraint.name }) };
+        defaultValue = {
+          expression: constraint.expression,
+          text: constraint.text,
+          ...(constraint.name === undefined ? {} : { name: constraint.name }),
+        };
       } else constraints.push(constraint);
     }
   }
-  return { name, type, line, ...(nullable === undefined ? {} : { nullable }), ...(identity === undefined ? {} : { identity }), ...(defaultValue === undefined ? {} : { default: defaultValue }) };
+  return {
+    name,
+    type,
+    line,
+    ...(nullable === undefined ? {} : { nullable }),
+    ...(identity === undefined ? {} : { identity }),
+    ...(defaultValue === undefined ? {} : { default: defaultValue }),
+  };
 }
 
 function parseIdentity(cursor: Cursor): { seed: string; increment: string } {
@@ -158,7 +184,8 @@ function parseInlineIndex(cursor: Cursor, column?: string): IndexDefinition {
   const name = cursor.name();
   const unique = cursor.takeWord('UNIQUE');
   clustering(cursor);
-  const columns = column === undefined || cursor.isSymbol('(') ? keyColumns(cursor) : [{ name: column, descending: false }];
+  const columns =
+    column === undefined || cursor.isSymbol('(') ? keyColumns(cursor) : [{ name: column, descending: false }];
   return { name, unique, columns, line, ...parseIndexTail(cursor) };
 }
 
@@ -261,12 +288,14 @@ function parseAlterDatabase(cursor: Cursor, line: number): Statement {
   const database = cursor.takeWord('CURRENT') ? undefined : cursor.name();
   cursor.expectWord('SET');
   const option = cursor.token.upper;
-  if (option !== 'ALLOW_SNAPSHOT_ISOLATION' && option !== 'READ_COMMITTED_SNAPSHOT') throw cursor.refuse(`ALTER DATABASE … SET ${cursor.token.text}`);
+  if (option !== 'ALLOW_SNAPSHOT_ISOLATION' && option !== 'READ_COMMITTED_SNAPSHOT')
+    throw cursor.refuse(`ALTER DATABASE … SET ${cursor.token.text}`);
   cursor.advance();
   const on = cursor.takeWord('ON');
   if (!on) cursor.expectWord('OFF');
   if (cursor.takeWord('WITH')) {
-    if (cursor.takeWord('ROLLBACK', 'IMMEDIATE') || cursor.takeWord('NO_WAIT')) return { kind: 'alterDatabase', database, option, on, line };
+    if (cursor.takeWord('ROLLBACK', 'IMMEDIATE') || cursor.takeWord('NO_WAIT'))
+      return { kind: 'alterDatabase', database, option, on, line };
     throw cursor.refuse(`ALTER DATABASE … WITH ${cursor.token.text}`);
   }
   return { kind: 'alterDatabase', database, option, on, line };
@@ -278,7 +307,8 @@ export function parseDrop(cursor: Cursor): Statement {
   if (object !== 'TABLE' && object !== 'INDEX' && object !== 'SCHEMA') throw cursor.refuse(`DROP ${cursor.token.text}`);
   cursor.advance();
   const ifExists = cursor.takeWord('IF', 'EXISTS');
-  if (object === 'TABLE') return { kind: 'dropTable', names: cursor.list((): ObjectName => parseObjectName(cursor)), ifExists, line };
+  if (object === 'TABLE')
+    return { kind: 'dropTable', names: cursor.list((): ObjectName => parseObjectName(cursor)), ifExists, line };
   const name = cursor.name();
   if (object === 'SCHEMA') return { kind: 'dropSchema', name, ifExists, line };
   cursor.expectWord('ON');

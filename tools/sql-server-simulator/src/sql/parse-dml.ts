@@ -1,7 +1,26 @@
-import type { ArithmeticOperator, Assignment, CommonTable, DmlTarget, Expression, InsertSource, MergeWhen, OutputClause, Statement } from './ast.ts';
+import type {
+  ArithmeticOperator,
+  Assignment,
+  CommonTable,
+  DmlTarget,
+  Expression,
+  InsertSource,
+  MergeWhen,
+  OutputClause,
+  Statement,
+} from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpression } from './parse-expression.ts';
-import { parseAlias, parseFrom, parseHints, parseItem, parseNames, parseObjectName, parseQuery, parseTop } from './parse-query.ts';
+import {
+  parseAlias,
+  parseFrom,
+  parseHints,
+  parseItem,
+  parseNames,
+  parseObjectName,
+  parseQuery,
+  parseTop,
+} from './parse-query.ts';
 
 const compound = /^[-+*/%&|^]=$/;
 
@@ -57,7 +76,16 @@ export function parseInsert(cursor: Cursor, commonTables: readonly CommonTable[]
   const target = parseTarget(cursor);
   const columns = cursor.isSymbol('(') ? parseNames(cursor) : undefined;
   const output = parseOutput(cursor);
-  return { kind: 'insert', with: commonTables, target, source: parseInsertSource(cursor), line, ...(top === undefined ? {} : { top }), ...(columns === undefined ? {} : { columns }), ...(output === undefined ? {} : { output }) };
+  return {
+    kind: 'insert',
+    with: commonTables,
+    target,
+    source: parseInsertSource(cursor),
+    line,
+    ...(top === undefined ? {} : { top }),
+    ...(columns === undefined ? {} : { columns }),
+    ...(output === undefined ? {} : { output }),
+  };
 }
 
 function parseInsertSource(cursor: Cursor): InsertSource {
@@ -66,7 +94,10 @@ function parseInsertSource(cursor: Cursor): InsertSource {
     return { kind: 'defaults' };
   }
   if (cursor.takeWord('VALUES')) {
-    return { kind: 'values', rows: cursor.list(() => cursor.parenthesized(() => cursor.list(() => parseExpression(cursor)))) };
+    return {
+      kind: 'values',
+      rows: cursor.list(() => cursor.parenthesized(() => cursor.list(() => parseExpression(cursor)))),
+    };
   }
   if (cursor.isOneOf('EXEC', 'EXECUTE')) throw cursor.refuse('INSERT … EXEC');
   return { kind: 'query', query: parseQuery(cursor) };
@@ -103,7 +134,17 @@ export function parseUpdate(cursor: Cursor, commonTables: readonly CommonTable[]
   const from = cursor.takeWord('FROM') ? parseFrom(cursor) : undefined;
   const where = parseWhere(cursor);
   skipOption(cursor);
-  return { kind: 'update', with: commonTables, target, set, line, ...(top === undefined ? {} : { top }), ...(output === undefined ? {} : { output }), ...(from === undefined ? {} : { from }), ...(where === undefined ? {} : { where }) };
+  return {
+    kind: 'update',
+    with: commonTables,
+    target,
+    set,
+    line,
+    ...(top === undefined ? {} : { top }),
+    ...(output === undefined ? {} : { output }),
+    ...(from === undefined ? {} : { from }),
+    ...(where === undefined ? {} : { where }),
+  };
 }
 
 export function parseDelete(cursor: Cursor, commonTables: readonly CommonTable[]): Statement {
@@ -115,7 +156,16 @@ export function parseDelete(cursor: Cursor, commonTables: readonly CommonTable[]
   const from = cursor.takeWord('FROM') ? parseFrom(cursor) : undefined;
   const where = parseWhere(cursor);
   skipOption(cursor);
-  return { kind: 'delete', with: commonTables, target, line, ...(top === undefined ? {} : { top }), ...(output === undefined ? {} : { output }), ...(from === undefined ? {} : { from }), ...(where === undefined ? {} : { where }) };
+  return {
+    kind: 'delete',
+    with: commonTables,
+    target,
+    line,
+    ...(top === undefined ? {} : { top }),
+    ...(output === undefined ? {} : { output }),
+    ...(from === undefined ? {} : { from }),
+    ...(where === undefined ? {} : { where }),
+  };
 }
 
 export function parseMerge(cursor: Cursor, commonTables: readonly CommonTable[]): Statement {
@@ -123,7 +173,7 @@ export function parseMerge(cursor: Cursor, commonTables: readonly CommonTable[])
   if (cursor.isWord('TOP')) throw cursor.refuse('MERGE TOP');
   cursor.takeWord('INTO');
   const target = parseTarget(cursor);
-  const alias = parseAlias(cursor);
+  const alias = cursor.isWord('USING') ? undefined : parseAlias(cursor);
   const hints = target.kind === 'object' ? [...target.hints, ...parseHints(cursor)] : [];
   cursor.expectWord('USING');
   const source = parseFrom(cursor);

@@ -5,7 +5,17 @@ import type { ArithmeticOperator, CompareOperator, Expression, OrderItem, Query,
 import type { Cursor } from './cursor.ts';
 import { parseQuery } from './parse-query.ts';
 
-const comparisons: Readonly<Record<string, CompareOperator>> = { '=': '=', '<>': '<>', '!=': '<>', '<': '<', '<=': '<=', '>': '>', '>=': '>=', '!<': '>=', '!>': '<=' };
+const comparisons: Readonly<Record<string, CompareOperator>> = {
+  '=': '=',
+  '<>': '<>',
+  '!=': '<>',
+  '<': '<',
+  '<=': '<=',
+  '>': '>',
+  '>=': '>=',
+  '!<': '>=',
+  '!>': '<=',
+};
 
 /** Any expression, conditions included: the compiler, not the grammar, tells values from conditions. */
 export function parseExpression(cursor: Cursor): Expression {
@@ -66,7 +76,8 @@ function parsePredicate(cursor: Cursor): Expression {
   }
   if (cursor.takeWord('IN')) {
     return cursor.parenthesized((): Expression => {
-      if (cursor.isOneOf('SELECT', 'WITH')) return { kind: 'inQuery', operand, query: parseQuery(cursor), negated, line };
+      if (cursor.isOneOf('SELECT', 'WITH'))
+        return { kind: 'inQuery', operand, query: parseQuery(cursor), negated, line };
       return { kind: 'in', operand, list: cursor.list(() => parseExpression(cursor)), negated, line };
     });
   }
@@ -114,7 +125,14 @@ function integerLiteral(text: string, line: number): Expression {
   const whole = BigInt(text);
   if (whole <= 2_147_483_647n) return { kind: 'literal', type: types.int, value: Number(whole), line };
   const digits = text.replace(/^0+/, '').length;
-  if (digits > 38) throw new SqlError(1007, `The number '${text}' is out of the range for numeric representation (maximum precision 38).`, 15, 1, line);
+  if (digits > 38)
+    throw new SqlError(
+      1007,
+      `The number '${text}' is out of the range for numeric representation (maximum precision 38).`,
+      15,
+      1,
+      line,
+    );
   return { kind: 'literal', type: decimal(digits, 0), value: whole, line };
 }
 
@@ -124,7 +142,14 @@ function numberLiteral(text: string, line: number): Expression {
   const parsed = parseDecimal(text);
   if (parsed === undefined) throw new SqlError(102, `Incorrect syntax near '${text}'.`, 15, 1, line);
   const digits = Math.max(text.replace('.', '').replace(/^0+(?=\d)/, '').length, parsed.scale, 1);
-  if (digits > 38) throw new SqlError(1007, `The number '${text}' is out of the range for numeric representation (maximum precision 38).`, 15, 1, line);
+  if (digits > 38)
+    throw new SqlError(
+      1007,
+      `The number '${text}' is out of the range for numeric representation (maximum precision 38).`,
+      15,
+      1,
+      line,
+    );
   return { kind: 'literal', type: decimal(digits, parsed.scale), value: parsed.value, line };
 }
 
@@ -147,7 +172,9 @@ function parsePrimary(cursor: Cursor): Expression {
     }
     case 'variable':
       cursor.advance();
-      return text.startsWith('@@') ? { kind: 'global', name: text.toUpperCase(), line } : { kind: 'variable', name: text, line };
+      return text.startsWith('@@')
+        ? { kind: 'global', name: text.toUpperCase(), line }
+        : { kind: 'variable', name: text, line };
     case 'symbol':
       if (text === '*') {
         cursor.advance();
@@ -207,7 +234,14 @@ function parseWord(cursor: Cursor, upper: string, line: number): Expression {
         cursor.expectSymbol(',');
         const operand = parseExpression(cursor);
         const style = cursor.takeSymbol(',') ? parseExpression(cursor) : undefined;
-        return { kind: 'cast', operand, type, safe: upper === 'TRY_CONVERT', line, ...(style === undefined ? {} : { style }) };
+        return {
+          kind: 'cast',
+          operand,
+          type,
+          safe: upper === 'TRY_CONVERT',
+          line,
+          ...(style === undefined ? {} : { style }),
+        };
       });
     default:
   }
@@ -227,7 +261,13 @@ function parseCase(cursor: Cursor): Expression {
   if (whens.length === 0) throw cursor.unexpected();
   const otherwise = cursor.takeWord('ELSE') ? parseExpression(cursor) : undefined;
   cursor.expectWord('END');
-  return { kind: 'case', whens, line, ...(operand === undefined ? {} : { operand }), ...(otherwise === undefined ? {} : { otherwise }) };
+  return {
+    kind: 'case',
+    whens,
+    line,
+    ...(operand === undefined ? {} : { operand }),
+    ...(otherwise === undefined ? {} : { otherwise }),
+  };
 }
 
 function parseNameOrCall(cursor: Cursor, anyWord = false): Expression {

@@ -1,4 +1,17 @@
-import type { CommonTable, Expression, JoinType, ObjectName, OpenJsonColumn, Query, QueryBody, SelectCore, SelectItem, TableHint, TableSource, Top } from './ast.ts';
+import type {
+  CommonTable,
+  Expression,
+  JoinType,
+  ObjectName,
+  OpenJsonColumn,
+  Query,
+  QueryBody,
+  SelectCore,
+  SelectItem,
+  TableHint,
+  TableSource,
+  Top,
+} from './ast.ts';
 import type { Cursor } from './cursor.ts';
 import { parseExpression, parseOrder, parseType } from './parse-expression.ts';
 
@@ -39,7 +52,14 @@ export function parseQuery(cursor: Cursor, ctes?: readonly CommonTable[]): Query
         cursor.expectWord('ONLY');
       }
     }
-    return { with: commonTables, body, orderBy, line, ...(offset === undefined ? {} : { offset }), ...(fetch === undefined ? {} : { fetch }) };
+    return {
+      with: commonTables,
+      body,
+      orderBy,
+      line,
+      ...(offset === undefined ? {} : { offset }),
+      ...(fetch === undefined ? {} : { fetch }),
+    };
   });
 }
 
@@ -50,7 +70,8 @@ function parseBody(cursor: Cursor): QueryBody {
     if (cursor.takeWord('UNION')) {
       const operator = cursor.takeWord('ALL') ? 'unionAll' : 'union';
       left = { kind: 'set', operator, left, right: parseIntersect(cursor), line };
-    } else if (cursor.takeWord('EXCEPT')) left = { kind: 'set', operator: 'except', left, right: parseIntersect(cursor), line };
+    } else if (cursor.takeWord('EXCEPT'))
+      left = { kind: 'set', operator: 'except', left, right: parseIntersect(cursor), line };
     else return left;
   }
 }
@@ -75,7 +96,15 @@ export function parseTop(cursor: Cursor): Top | undefined {
   if (cursor.isSymbol('(')) count = cursor.parenthesized(() => parseExpression(cursor));
   else if (cursor.token.kind === 'number' || cursor.token.kind === 'variable') {
     const { kind, text, line } = cursor.advance();
-    count = kind === 'variable' ? { kind: 'variable', name: text, line } : { kind: 'literal', type: { name: 'bigint', length: 0, precision: 19, scale: 0 }, value: BigInt(Math.trunc(Number(text))), line };
+    count =
+      kind === 'variable'
+        ? { kind: 'variable', name: text, line }
+        : {
+            kind: 'literal',
+            type: { name: 'bigint', length: 0, precision: 19, scale: 0 },
+            value: BigInt(Math.trunc(Number(text))),
+            line,
+          };
   } else throw cursor.unexpected();
   const percent = cursor.takeWord('PERCENT');
   const ties = cursor.takeWord('WITH', 'TIES');
@@ -120,7 +149,8 @@ export function parseItem(cursor: Cursor): SelectItem {
     cursor.advance();
     return { expression: parseExpression(cursor), variable, line };
   }
-  if (cursor.token.kind === 'variable' && /^[-+*/%&|^]=$/.test(cursor.peek(1).text)) throw cursor.refuse('SELECT @v += …');
+  if (cursor.token.kind === 'variable' && /^[-+*/%&|^]=$/.test(cursor.peek(1).text))
+    throw cursor.refuse('SELECT @v += …');
   if (cursor.isName() && cursor.isSymbol('=', 1)) {
     const alias = cursor.name();
     cursor.advance();
@@ -151,7 +181,12 @@ export function parseObjectName(cursor: Cursor): ObjectName {
   const name = parts.at(-1) ?? '';
   const schema = parts.at(-2);
   const database = parts.at(-3);
-  return { name, line, ...(schema === undefined || schema === '' ? {} : { schema }), ...(database === undefined ? {} : { database }) };
+  return {
+    name,
+    line,
+    ...(schema === undefined || schema === '' ? {} : { schema }),
+    ...(database === undefined ? {} : { database }),
+  };
 }
 
 export function parseFrom(cursor: Cursor): TableSource {
@@ -210,7 +245,15 @@ function parseSource(cursor: Cursor): TableSource {
   }
   if (cursor.isSymbol('(')) return cursor.nested(() => parseParenthesizedSource(cursor, line));
   if (cursor.isWord('OPENJSON')) return parseOpenJson(cursor, line);
-  for (const word of ['OPENROWSET', 'OPENQUERY', 'OPENXML', 'OPENDATASOURCE', 'CHANGETABLE', 'FREETEXTTABLE', 'CONTAINSTABLE']) {
+  for (const word of [
+    'OPENROWSET',
+    'OPENQUERY',
+    'OPENXML',
+    'OPENDATASOURCE',
+    'CHANGETABLE',
+    'FREETEXTTABLE',
+    'CONTAINSTABLE',
+  ]) {
     if (cursor.isWord(word)) throw cursor.refuse(word);
   }
   const name = parseObjectName(cursor);
@@ -252,7 +295,9 @@ function parseParenthesizedSource(cursor: Cursor, line: number): TableSource {
 
 function parseOpenJson(cursor: Cursor, line: number): TableSource {
   cursor.advance();
-  const [json, path] = cursor.parenthesized(() => [parseExpression(cursor), cursor.takeSymbol(',') ? parseExpression(cursor) : undefined] as const);
+  const [json, path] = cursor.parenthesized(
+    () => [parseExpression(cursor), cursor.takeSymbol(',') ? parseExpression(cursor) : undefined] as const,
+  );
   let columns: OpenJsonColumn[] | undefined;
   if (cursor.isWord('WITH') && cursor.isSymbol('(', 1)) {
     cursor.advance();
@@ -260,17 +305,45 @@ function parseOpenJson(cursor: Cursor, line: number): TableSource {
       cursor.list(() => {
         const name = cursor.name();
         const type = parseType(cursor);
-        const columnPath = cursor.token.kind === 'string' || cursor.token.kind === 'nstring' ? cursor.advance().text : undefined;
+        const columnPath =
+          cursor.token.kind === 'string' || cursor.token.kind === 'nstring' ? cursor.advance().text : undefined;
         const asJson = cursor.takeWord('AS', 'JSON');
         return { name, type, asJson, ...(columnPath === undefined ? {} : { path: columnPath }) };
       }),
     );
   }
   const alias = parseAlias(cursor);
-  return { kind: 'openJson', json, line, ...(path === undefined ? {} : { path }), ...(columns === undefined ? {} : { columns }), ...(alias === undefined ? {} : { alias }) };
+  return {
+    kind: 'openJson',
+    json,
+    line,
+    ...(path === undefined ? {} : { path }),
+    ...(columns === undefined ? {} : { columns }),
+    ...(alias === undefined ? {} : { alias }),
+  };
 }
 
-const knownHints = new Set<string>(['NOLOCK', 'READUNCOMMITTED', 'READPAST', 'UPDLOCK', 'XLOCK', 'HOLDLOCK', 'SERIALIZABLE', 'REPEATABLEREAD', 'ROWLOCK', 'PAGLOCK', 'TABLOCK', 'TABLOCKX', 'READCOMMITTED', 'READCOMMITTEDLOCK', 'NOWAIT', 'FORCESEEK', 'FORCESCAN', 'INDEX', 'SNAPSHOT'] satisfies TableHint[]);
+const knownHints = new Set<string>([
+  'NOLOCK',
+  'READUNCOMMITTED',
+  'READPAST',
+  'UPDLOCK',
+  'XLOCK',
+  'HOLDLOCK',
+  'SERIALIZABLE',
+  'REPEATABLEREAD',
+  'ROWLOCK',
+  'PAGLOCK',
+  'TABLOCK',
+  'TABLOCKX',
+  'READCOMMITTED',
+  'READCOMMITTEDLOCK',
+  'NOWAIT',
+  'FORCESEEK',
+  'FORCESCAN',
+  'INDEX',
+  'SNAPSHOT',
+] satisfies TableHint[]);
 
 /** `WITH (ROWLOCK, READPAST)` or the old `(NOLOCK)`. */
 export function parseHints(cursor: Cursor): TableHint[] {

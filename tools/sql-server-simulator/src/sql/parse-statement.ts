@@ -7,7 +7,11 @@ import { parseExpression, parseType } from './parse-expression.ts';
 import { parseCommonTables, parseObjectName, parseQuery } from './parse-query.ts';
 
 /** Statements that T-SQL knows and the simulator refuses by name. */
-const refused = new Set('BACKUP BULK CHECKPOINT CLOSE DBCC DEALLOCATE DENY DISABLE ENABLE FETCH GET GO GOTO GRANT KILL LINENO MOVE OPEN READTEXT RECEIVE RECONFIGURE RESTORE REVERT REVOKE SEND SETUSER SHUTDOWN UPDATETEXT WRITETEXT'.split(' '));
+const refused = new Set(
+  'BACKUP BULK CHECKPOINT CLOSE DBCC DEALLOCATE DENY DISABLE ENABLE FETCH GET GO GOTO GRANT KILL LINENO MOVE OPEN READTEXT RECEIVE RECONFIGURE RESTORE REVERT REVOKE SEND SETUSER SHUTDOWN UPDATETEXT WRITETEXT'.split(
+    ' ',
+  ),
+);
 
 type Rule = (cursor: Cursor) => Statement;
 
@@ -103,7 +107,8 @@ function parseForJson(cursor: Cursor): ForJson | undefined {
   while (cursor.takeSymbol(',')) {
     if (cursor.takeWord('WITHOUT_ARRAY_WRAPPER')) withoutArrayWrapper = true;
     else if (cursor.takeWord('INCLUDE_NULL_VALUES')) includeNulls = true;
-    else if (cursor.takeWord('ROOT')) root = cursor.isSymbol('(') ? cursor.parenthesized(() => cursor.advance().text) : 'root';
+    else if (cursor.takeWord('ROOT'))
+      root = cursor.isSymbol('(') ? cursor.parenthesized(() => cursor.advance().text) : 'root';
     else throw cursor.unexpected();
   }
   return { withoutArrayWrapper, includeNulls, ...(root === undefined ? {} : { root }) };
@@ -200,7 +205,8 @@ function parseSet(cursor: Cursor): Statement {
 function checkOption(option: string, value: string, line: number): void {
   if (['NOCOUNT', 'XACT_ABORT'].includes(option) && ['ON', 'OFF'].includes(value)) return;
   if (option === 'LOCK_TIMEOUT' && /^-?\d+$/.test(value)) return;
-  if (option === 'DEADLOCK_PRIORITY' && (/^-?(10|\d)$/.test(value) || ['LOW', 'NORMAL', 'HIGH'].includes(value))) return;
+  if (option === 'DEADLOCK_PRIORITY' && (/^-?(10|\d)$/.test(value) || ['LOW', 'NORMAL', 'HIGH'].includes(value)))
+    return;
   if (option === 'TEXTSIZE' && /^-?\d+$/.test(value)) return;
   const allowed = Object.hasOwn(inertOptions, option) ? inertOptions[option] : undefined;
   if (allowed?.includes(value.toUpperCase()) !== true) throw outsideSubset(`SET ${option} ${value}`, line);
@@ -233,7 +239,8 @@ function parseWhile(cursor: Cursor): Statement {
 
 function parseBegin(cursor: Cursor): Statement {
   const { line } = cursor.advance();
-  if (cursor.isOneOf('DISTRIBUTED', 'DIALOG', 'CONVERSATION', 'ATOMIC')) throw cursor.refuse(`BEGIN ${cursor.token.upper}`);
+  if (cursor.isOneOf('DISTRIBUTED', 'DIALOG', 'CONVERSATION', 'ATOMIC'))
+    throw cursor.refuse(`BEGIN ${cursor.token.upper}`);
   if (cursor.takeWord('TRAN') || cursor.takeWord('TRANSACTION')) {
     const name = transactionName(cursor);
     if (cursor.isWord('WITH', 'MARK')) throw cursor.refuse('BEGIN TRANSACTION … WITH MARK');
@@ -277,7 +284,11 @@ function parseSave(cursor: Cursor): Statement {
 /** Words and marks that end a RETURN or THROW without arguments. */
 function atStatementEnd(cursor: Cursor): boolean {
   const { kind, upper, text } = cursor.token;
-  return kind === 'end' || (kind === 'symbol' && text === ';') || (kind === 'word' && (Object.hasOwn(catalogue, upper) || upper === 'END' || upper === 'ELSE'));
+  return (
+    kind === 'end' ||
+    (kind === 'symbol' && text === ';') ||
+    (kind === 'word' && (Object.hasOwn(catalogue, upper) || upper === 'END' || upper === 'ELSE'))
+  );
 }
 
 function parseReturn(cursor: Cursor): Statement {
@@ -357,14 +368,23 @@ function parseArgument(cursor: Cursor): ProcedureArgument {
     cursor.advance();
   }
   const { line, token } = cursor;
-  const value = token.kind === 'word' && cursor.isName() && !cursor.isSymbol('(', 1) ? bareWord(cursor, line) : parseExpression(cursor);
+  const value =
+    token.kind === 'word' && cursor.isName() && !cursor.isSymbol('(', 1)
+      ? bareWord(cursor, line)
+      : parseExpression(cursor);
   const output = cursor.takeWord('OUTPUT') || cursor.takeWord('OUT');
-  if (output && value.kind !== 'variable') throw new SqlError(179, 'Cannot use the OUTPUT option when passing a constant to a stored procedure.', 15, 1, line);
+  if (output && value.kind !== 'variable')
+    throw new SqlError(179, 'Cannot use the OUTPUT option when passing a constant to a stored procedure.', 15, 1, line);
   return { value, output, ...(name === undefined ? {} : { name }) };
 }
 
 /** `EXEC sp_help Orders`: a bare word is a string there. */
 function bareWord(cursor: Cursor, line: number): ProcedureArgument['value'] {
   const text = cursor.name();
-  return { kind: 'literal', type: { name: 'nvarchar', length: Math.max(text.length, 1), precision: 0, scale: 0 }, value: text, line };
+  return {
+    kind: 'literal',
+    type: { name: 'nvarchar', length: Math.max(text.length, 1), precision: 0, scale: 0 },
+    value: text,
+    line,
+  };
 }

@@ -1,7 +1,10 @@
 import type { Expression, Query } from './ast.ts';
 
 /** Direct operands of an expression; queries inside are given apart. */
-export function childrenOf(expression: Expression): { readonly operands: readonly Expression[]; readonly queries: readonly Query[] } {
+export function childrenOf(expression: Expression): {
+  readonly operands: readonly Expression[];
+  readonly queries: readonly Query[];
+} {
   switch (expression.kind) {
     case 'unary':
     case 'not':
@@ -19,7 +22,14 @@ export function childrenOf(expression: Expression): { readonly operands: readonl
     case 'inQuery':
       return { operands: [expression.operand], queries: [expression.query] };
     case 'like':
-      return { operands: [expression.operand, expression.pattern, ...(expression.escape === undefined ? [] : [expression.escape])], queries: [] };
+      return {
+        operands: [
+          expression.operand,
+          expression.pattern,
+          ...(expression.escape === undefined ? [] : [expression.escape]),
+        ],
+        queries: [],
+      };
     case 'exists':
     case 'subquery':
       return { operands: [], queries: [expression.query] };
@@ -33,9 +43,20 @@ export function childrenOf(expression: Expression): { readonly operands: readonl
         queries: [],
       };
     case 'call':
-      return { operands: [...expression.args, ...(expression.over === undefined ? [] : [...expression.over.partition, ...expression.over.order.map((item) => item.expression)])], queries: [] };
+      return {
+        operands: [
+          ...expression.args,
+          ...(expression.over === undefined
+            ? []
+            : [...expression.over.partition, ...expression.over.order.map((item) => item.expression)]),
+        ],
+        queries: [],
+      };
     case 'cast':
-      return { operands: [expression.operand, ...(expression.style === undefined ? [] : [expression.style])], queries: [] };
+      return {
+        operands: [expression.operand, ...(expression.style === undefined ? [] : [expression.style])],
+        queries: [],
+      };
     default:
       return { operands: [], queries: [] };
   }

@@ -6,7 +6,9 @@
 const weights = new Uint16Array(128);
 {
   const letters = 'abcdefghijklmnopqrstuvwxyz';
-  const punctuation = [...Array(128).keys()].map((code) => String.fromCharCode(code)).filter((c) => !/[a-z0-9]/i.test(c));
+  const punctuation = [...Array(128).keys()]
+    .map((code) => String.fromCharCode(code))
+    .filter((c) => !/[a-z0-9]/i.test(c));
   let weight = 1;
   for (const c of punctuation) weights[c.charCodeAt(0)] = weight++;
   for (const c of '0123456789') weights[c.charCodeAt(0)] = weight++;

@@ -52,5 +52,11 @@ export function compareKeys(left: SortKey, right: SortKey): number {
 
 /** @returns a text that is equal for equal keys of one type: for hashing in joins, GROUP BY and DISTINCT */
 export function hashText(key: SortKey): string {
-  return key === null ? '\u0000N' : typeof key === 'string' ? key : typeof key === 'bigint' ? key.toString() : String(key === 0 ? 0 : key);
+  return key === null
+    ? '\u0000N'
+    : typeof key === 'string'
+      ? key
+      : typeof key === 'bigint'
+        ? key.toString()
+        : String(key === 0 ? 0 : key);
 }

@@ -1,5 +1,17 @@
 import { through1252 } from './code-page.ts';
-import { dateText, datePartsOf, joinTicks, localTicks, offsetText, parseMoment, roundTicks, roundToDatetime, splitTicks, ticksPerSecond, timeText } from './datetime.ts';
+import {
+  dateText,
+  datePartsOf,
+  joinTicks,
+  localTicks,
+  offsetText,
+  parseMoment,
+  roundTicks,
+  roundToDatetime,
+  splitTicks,
+  ticksPerSecond,
+  timeText,
+} from './datetime.ts';
 import { decimalOfFloat, decimalText, digitCount, parseDecimal, pow10, rescale } from './decimal.ts';
 import { outsideSubset, SqlError } from './sql-error.ts';
 import { family, type OffsetTime, type SqlType, typeText, type Value } from './sql-type.ts';
@@ -15,7 +27,12 @@ const bigintMax = 9_223_372_036_854_775_807n;
 const bigintMin = -9_223_372_036_854_775_808n;
 
 function overflow(to: SqlType): SqlError {
-  return new SqlError(8115, `Arithmetic overflow error converting expression to data type ${to.name === 'decimal' ? 'numeric' : to.name}.`, 16, 2);
+  return new SqlError(
+    8115,
+    `Arithmetic overflow error converting expression to data type ${to.name === 'decimal' ? 'numeric' : to.name}.`,
+    16,
+    2,
+  );
 }
 
 function failed(value: Value, from: SqlType, to: SqlType): SqlError {
@@ -23,11 +40,20 @@ function failed(value: Value, from: SqlType, to: SqlType): SqlError {
   if (['date', 'time', 'datetime', 'offset'].includes(target)) {
     return new SqlError(241, 'Conversion failed when converting date and/or time from character string.');
   }
-  if (target === 'guid') return new SqlError(8169, 'Conversion failed when converting from a character string to uniqueidentifier.', 16, 2);
+  if (target === 'guid')
+    return new SqlError(8169, 'Conversion failed when converting from a character string to uniqueidentifier.', 16, 2);
   if (target === 'decimal' || target === 'float' || to.name === 'bigint') {
-    return new SqlError(8114, `Error converting data type ${from.name} to ${to.name === 'decimal' ? 'numeric' : to.name}.`, 16, 5);
+    return new SqlError(
+      8114,
+      `Error converting data type ${from.name} to ${to.name === 'decimal' ? 'numeric' : to.name}.`,
+      16,
+      5,
+    );
   }
-  return new SqlError(245, `Conversion failed when converting the ${from.name} value '${String(value)}' to data type ${to.name}.`);
+  return new SqlError(
+    245,
+    `Conversion failed when converting the ${from.name} value '${String(value)}' to data type ${to.name}.`,
+  );
 }
 
 /** Puts an exact whole number into an integer type. */
@@ -81,7 +107,13 @@ function classicText(day: number, time: number, withTime: boolean): string {
 }
 
 /** CONVERT's styles for dates: 0, 20, 21, 23, 25, 112, 114, 120, 121, 126, 127; every other one is refused. */
-function momentText(from: SqlType, day: number, time: number, offset: number | undefined, style: number | undefined): string {
+function momentText(
+  from: SqlType,
+  day: number,
+  time: number,
+  offset: number | undefined,
+  style: number | undefined,
+): string {
   const isDate = from.name === 'date';
   const isTime = from.name === 'time';
   const old = from.name === 'datetime' || from.name === 'smalldatetime';
@@ -106,7 +138,11 @@ function momentText(from: SqlType, day: number, time: number, offset: number | u
     case 21:
     case 25:
     case 121:
-      return isDate ? dateText(day) : isTime ? timeText(time, scale) : `${dateText(day)} ${timeText(time, scale)}${zone}`;
+      return isDate
+        ? dateText(day)
+        : isTime
+          ? timeText(time, scale)
+          : `${dateText(day)} ${timeText(time, scale)}${zone}`;
     case 126:
     case 127: {
       if (isDate) return dateText(day);
@@ -122,12 +158,19 @@ function momentText(from: SqlType, day: number, time: number, offset: number | u
 }
 
 function floatText(value: number, style: number | undefined): string {
-  if (style === 3) return value.toExponential(16).replace(/e([+-])(\d)$/, 'e$10$2').replace(/e([+-])(\d\d)$/, 'e$10$2');
+  if (style === 3)
+    return value
+      .toExponential(16)
+      .replace(/e([+-])(\d)$/, 'e$10$2')
+      .replace(/e([+-])(\d\d)$/, 'e$10$2');
   if (style !== undefined && style !== 0) throw outsideSubset(`CONVERT style ${style} of a float`);
   const short = Number(value.toPrecision(6));
   const exponent = short === 0 ? 0 : Math.floor(Math.log10(Math.abs(short)));
   if (exponent >= -5 && exponent < 6) return short.toString();
-  return short.toExponential().replace(/e([+-])(\d)$/, 'e$100$2').replace(/e([+-])(\d\d)$/, 'e$10$2');
+  return short
+    .toExponential()
+    .replace(/e([+-])(\d)$/, 'e$100$2')
+    .replace(/e([+-])(\d\d)$/, 'e$10$2');
 }
 
 function toText(from: SqlType, style: number | undefined): (value: Exclude<Value, null>) => string {
@@ -138,7 +181,8 @@ function toText(from: SqlType, style: number | undefined): (value: Exclude<Value
     case 'decimal':
       if (from.name === 'decimal') return (value) => decimalText(value as bigint, from.scale);
       if (style !== undefined && style !== 0 && style !== 2) throw outsideSubset(`CONVERT style ${style} of money`);
-      return (value) => decimalText(style === 2 ? (value as bigint) : rescale(value as bigint, 4, 2), style === 2 ? 4 : 2);
+      return (value) =>
+        decimalText(style === 2 ? (value as bigint) : rescale(value as bigint, 4, 2), style === 2 ? 4 : 2);
     case 'float':
       return (value) => floatText(value as number, style);
     case 'date':
@@ -159,7 +203,8 @@ function toText(from: SqlType, style: number | undefined): (value: Exclude<Value
     case 'binary':
       return (value) => {
         const bytes = value as Uint8Array;
-        if (style === 1 || style === 2) return `${style === 1 ? '0x' : ''}${Buffer.from(bytes).toString('hex').toUpperCase()}`;
+        if (style === 1 || style === 2)
+          return `${style === 1 ? '0x' : ''}${Buffer.from(bytes).toString('hex').toUpperCase()}`;
         return Buffer.from(bytes).toString('latin1');
       };
     default:
@@ -185,11 +230,19 @@ function integerOf(value: Exclude<Value, null>, from: SqlType, to: SqlType): big
       if (!/^[+-]?\d+$/.test(text)) throw failed(value, from, to);
       const whole = BigInt(text);
       const range = integerRange[to.name];
-      if (range !== undefined && (whole < range[0] || whole > range[1])) throw new SqlError(248, `The conversion of the ${from.name} value '${text}' overflowed an ${to.name} column.`);
+      if (range !== undefined && (whole < range[0] || whole > range[1]))
+        throw new SqlError(248, `The conversion of the ${from.name} value '${text}' overflowed an ${to.name} column.`);
       return whole;
     }
     case 'binary':
-      return BigInt.asIntN(64, BigInt(`0x0${Buffer.from(value as Uint8Array).toString('hex').slice(-16)}`));
+      return BigInt.asIntN(
+        64,
+        BigInt(
+          `0x0${Buffer.from(value as Uint8Array)
+            .toString('hex')
+            .slice(-16)}`,
+        ),
+      );
     default:
       throw new SqlError(529, `Explicit conversion from data type ${from.name} to ${to.name} is not allowed.`, 16, 2);
   }
@@ -260,7 +313,8 @@ function momentOf(value: Exclude<Value, null>, from: SqlType, to: SqlType): Mome
       return { day: parsed.day ?? day1900, time: parsed.time ?? 0, offset: parsed.offset ?? 0 };
     }
     default:
-      if (to.name === 'datetime' && (family(from) === 'integer' || family(from) === 'bit')) return { day: day1900 + Number(value), time: 0, offset: 0 };
+      if (to.name === 'datetime' && (family(from) === 'integer' || family(from) === 'bit'))
+        return { day: day1900 + Number(value), time: 0, offset: 0 };
       throw new SqlError(529, `Explicit conversion from data type ${from.name} to ${to.name} is not allowed.`, 16, 2);
   }
 }
@@ -283,15 +337,23 @@ function binaryOf(value: Exclude<Value, null>, from: SqlType, to: SqlType, style
     case 'integer':
     case 'bit': {
       const width = { bit: 1, tinyint: 1, smallint: 2, int: 4, bigint: 8 }[from.name as 'int'];
-      const hex = BigInt.asUintN(width * 8, BigInt(value as number)).toString(16).padStart(width * 2, '0');
+      const hex = BigInt.asUintN(width * 8, BigInt(value as number))
+        .toString(16)
+        .padStart(width * 2, '0');
       const bytes = Buffer.from(hex, 'hex');
-      if (to.length > 0 && to.name !== 'varbinary' && bytes.length < to.length) return Buffer.concat([Buffer.alloc(to.length - bytes.length), bytes]);
+      if (to.length > 0 && to.name !== 'varbinary' && bytes.length < to.length)
+        return Buffer.concat([Buffer.alloc(to.length - bytes.length), bytes]);
       return to.length > 0 && bytes.length > to.length ? bytes.subarray(bytes.length - to.length) : bytes;
     }
     case 'guid': {
       const hex = (value as string).replaceAll('-', '');
       const bytes = Buffer.from(hex, 'hex');
-      return Buffer.concat([bytes.subarray(0, 4).reverse(), bytes.subarray(4, 6).reverse(), bytes.subarray(6, 8).reverse(), bytes.subarray(8)]);
+      return Buffer.concat([
+        bytes.subarray(0, 4).reverse(),
+        bytes.subarray(4, 6).reverse(),
+        bytes.subarray(6, 8).reverse(),
+        bytes.subarray(8),
+      ]);
     }
     default:
       throw outsideSubset(`conversion from ${from.name} to ${to.name}`);
@@ -311,14 +373,18 @@ function converterTo(from: SqlType, to: SqlType, style: number | undefined): (va
           if (word === 'true') return 1;
           if (word === 'false') return 0;
         }
-        return family(from) === 'float' || family(from) === 'decimal' ? Number(Number(value) !== 0) : Number(integerOf(value, from, to) != 0); // eslint-disable-line eqeqeq
+        return family(from) === 'float' || family(from) === 'decimal'
+          ? Number(Number(value) !== 0)
+          : Number(integerOf(value, from, to) != 0); // eslint-disable-line eqeqeq
       };
     case 'integer':
       return (value) => toInteger(integerOf(value, from, to), to);
     case 'decimal':
       return (value) => fitDecimal(decimalOf(value, from, to), to);
     case 'float':
-      return to.name === 'real' ? (value) => Math.fround(floatOf(value, from, to)) : (value) => floatOf(value, from, to);
+      return to.name === 'real'
+        ? (value) => Math.fround(floatOf(value, from, to))
+        : (value) => floatOf(value, from, to);
     case 'date':
       return (value) => momentOf(value, from, to).day;
     case 'time':
@@ -331,7 +397,8 @@ function converterTo(from: SqlType, to: SqlType, style: number | undefined): (va
         const { day, time } = momentOf(value, from, to);
         const ticks = joinTicks(day, time);
         if (to.name === 'datetime') return roundToDatetime(ticks);
-        if (to.name === 'smalldatetime') return ((ticks + 30n * ticksPerSecond) / (60n * ticksPerSecond)) * 60n * ticksPerSecond;
+        if (to.name === 'smalldatetime')
+          return ((ticks + 30n * ticksPerSecond) / (60n * ticksPerSecond)) * 60n * ticksPerSecond;
         return roundTicks(ticks, to.scale);
       };
     case 'offset':
@@ -345,7 +412,8 @@ function converterTo(from: SqlType, to: SqlType, style: number | undefined): (va
       return (value) => {
         const result = text(value);
         if (!isText && to.length > 0 && result.length > to.length) {
-          if (family(from) === 'integer' || family(from) === 'bit') return '*'.padEnd(to.name.endsWith('char') && !to.name.includes('var') ? to.length : 1);
+          if (family(from) === 'integer' || family(from) === 'bit')
+            return '*'.padEnd(to.name.endsWith('char') && !to.name.includes('var') ? to.length : 1);
           throw family(from) === 'guid'
             ? new SqlError(8170, 'Insufficient result space to convert uniqueidentifier value to char.', 16, 2)
             : family(from) === 'decimal'
@@ -361,7 +429,14 @@ function converterTo(from: SqlType, to: SqlType, style: number | undefined): (va
       return (value) => {
         if (value instanceof Uint8Array) {
           const b = Buffer.concat([Buffer.from(value), Buffer.alloc(16)]).subarray(0, 16);
-          const hex = Buffer.concat([b.subarray(0, 4).reverse(), b.subarray(4, 6).reverse(), b.subarray(6, 8).reverse(), b.subarray(8)]).toString('hex').toUpperCase();
+          const hex = Buffer.concat([
+            b.subarray(0, 4).reverse(),
+            b.subarray(4, 6).reverse(),
+            b.subarray(6, 8).reverse(),
+            b.subarray(8),
+          ])
+            .toString('hex')
+            .toUpperCase();
           return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
         }
         const match = typeof value === 'string' ? guidShape.exec(value.trim()) : null;
@@ -372,7 +447,9 @@ function converterTo(from: SqlType, to: SqlType, style: number | undefined): (va
 }
 
 function sameType(from: SqlType, to: SqlType): boolean {
-  return from.name === to.name && from.length === to.length && from.precision === to.precision && from.scale === to.scale;
+  return (
+    from.name === to.name && from.length === to.length && from.precision === to.precision && from.scale === to.scale
+  );
 }
 
 /**
@@ -398,7 +475,8 @@ export function storing(from: SqlType, to: SqlType, truncated: (shown: string) =
   if (!bounded || (from.name === to.name && from.length > 0 && from.length <= to.length)) return convert;
   const limit = to.length;
   const check = (value: Value): void => {
-    if (typeof value === 'string' && value.length > limit && value.slice(limit).trimEnd() !== '') throw truncated(value.slice(0, limit));
+    if (typeof value === 'string' && value.length > limit && value.slice(limit).trimEnd() !== '')
+      throw truncated(value.slice(0, limit));
     if (value instanceof Uint8Array && value.length > limit) throw truncated('');
   };
   const applies = family(from) === family(to);

@@ -83,7 +83,8 @@ export interface ParsedMoment {
   readonly offset: number | undefined;
 }
 
-const moment = /^\s*(?:(\d{4})-(\d{1,2})-(\d{1,2})|(\d{4})(\d{2})(\d{2}))?(?:[T ]?\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:\d{2})?\s*$/i;
+const moment =
+  /^\s*(?:(\d{4})-(\d{1,2})-(\d{1,2})|(\d{4})(\d{2})(\d{2}))?(?:[T ]?\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:\d{2})?\s*$/i;
 
 /** Parses ISO 8601 and ODBC forms (`2026-01-02T03:04:05.1234567+01:00`, `20260102`); undefined when it is none. */
 export function parseMoment(text: string): ParsedMoment | undefined {
@@ -107,7 +108,10 @@ export function parseMoment(text: string): ParsedMoment | undefined {
   let offset: number | undefined;
   if (zone !== undefined) {
     if (time === undefined) return undefined;
-    offset = zone.toUpperCase() === 'Z' ? 0 : (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6)));
+    offset =
+      zone.toUpperCase() === 'Z'
+        ? 0
+        : (zone.startsWith('-') ? -1 : 1) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6)));
     if (Math.abs(offset) > 840) return undefined;
   }
   return { day, time: time === undefined ? undefined : Math.min(time, ticksPerDayNumber - 1), offset };

@@ -25,7 +25,9 @@ export function outsideSubset(construct: string, line = 0): SqlError {
 }
 
 /** Errors that end the whole batch, and not only the statement that raised them (SQL Server's behaviour with XACT_ABORT OFF). */
-const batchEnding = new Set([102, 105, 137, 156, 207, 208, 209, 241, 242, 244, 245, 248, 1087, 1205, 3952, 3960, 4104, 4145, 8114, 8120, 8169]);
+const batchEnding = new Set([
+  102, 105, 137, 156, 207, 208, 209, 241, 242, 244, 245, 248, 1087, 1205, 3952, 3960, 4104, 4145, 8114, 8120, 8169,
+]);
 
 /** @returns whether the error ends the batch whatever XACT_ABORT says */
 export function endsBatch(error: SqlError): boolean {

@@ -94,9 +94,31 @@ const families: Readonly<Record<TypeName, Family>> = {
 
 /** Data type precedence, lowest first (T-SQL reference, "Data type precedence"). */
 const precedence: readonly TypeName[] = [
-  'null', 'binary', 'varbinary', 'rowversion', 'char', 'varchar', 'nchar', 'nvarchar', 'uniqueidentifier', 'bit',
-  'tinyint', 'smallint', 'int', 'bigint', 'smallmoney', 'money', 'decimal', 'real', 'float', 'time', 'date',
-  'smalldatetime', 'datetime', 'datetime2', 'datetimeoffset',
+  'null',
+  'binary',
+  'varbinary',
+  'rowversion',
+  'char',
+  'varchar',
+  'nchar',
+  'nvarchar',
+  'uniqueidentifier',
+  'bit',
+  'tinyint',
+  'smallint',
+  'int',
+  'bigint',
+  'smallmoney',
+  'money',
+  'decimal',
+  'real',
+  'float',
+  'time',
+  'date',
+  'smalldatetime',
+  'datetime',
+  'datetime2',
+  'datetimeoffset',
 ];
 
 export function family(type: SqlType): Family {
@@ -161,15 +183,24 @@ export function declaredType(rawName: string, args: readonly (number | 'max')[],
     case 'decimal': {
       const precision = first === undefined ? 18 : Number(first);
       const scale = second === undefined ? 0 : Number(second);
-      if (!(precision >= 1 && precision <= 38)) throw new SqlError(1001, `Line ${line}: Length or precision specification ${precision} is invalid.`, 15, 1, line);
-      if (!(scale >= 0 && scale <= precision)) throw new SqlError(192, 'The scale must be less than or equal to the precision.', 15, 1, line);
+      if (!(precision >= 1 && precision <= 38))
+        throw new SqlError(
+          1001,
+          `Line ${line}: Length or precision specification ${precision} is invalid.`,
+          15,
+          1,
+          line,
+        );
+      if (!(scale >= 0 && scale <= precision))
+        throw new SqlError(192, 'The scale must be less than or equal to the precision.', 15, 1, line);
       return plain('decimal', 0, precision, scale);
     }
     case 'time':
     case 'datetime2':
     case 'datetimeoffset': {
       const scale = first === undefined ? 7 : Number(first);
-      if (!(scale >= 0 && scale <= 7)) throw new SqlError(1002, `Line ${line}: Specified scale ${scale} is invalid.`, 15, 1, line);
+      if (!(scale >= 0 && scale <= 7))
+        throw new SqlError(1002, `Line ${line}: Specified scale ${scale} is invalid.`, 15, 1, line);
       return plain(name as TypeName, 0, 0, scale);
     }
     case 'float':
@@ -183,7 +214,14 @@ export function declaredType(rawName: string, args: readonly (number | 'max')[],
       if (first === 'max') return plain(name as TypeName, -1);
       const length = first ?? 1;
       const limit = name.startsWith('n') ? 4000 : 8000;
-      if (length < 1 || length > limit) throw new SqlError(2717, `The size (${length}) given to the type '${rawName}' exceeds the maximum allowed (${limit}).`, 15, 1, line);
+      if (length < 1 || length > limit)
+        throw new SqlError(
+          2717,
+          `The size (${length}) given to the type '${rawName}' exceeds the maximum allowed (${limit}).`,
+          15,
+          1,
+          line,
+        );
       return plain(name as TypeName, length);
     }
     case 'rowversion':
@@ -250,7 +288,9 @@ export function commonType(left: SqlType, right: SqlType): SqlType {
     (highFamily === 'guid' && !['guid', 'string', 'binary'].includes(lowFamily)) ||
     (['date', 'time'].includes(highFamily) && !['date', 'time', 'string'].includes(lowFamily)) ||
     (highFamily === 'date' && lowFamily === 'time') ||
-    (['datetime', 'offset'].includes(highFamily) && high.name !== 'datetime' && ['integer', 'decimal', 'float', 'bit', 'binary'].includes(lowFamily));
+    (['datetime', 'offset'].includes(highFamily) &&
+      high.name !== 'datetime' &&
+      ['integer', 'decimal', 'float', 'bit', 'binary'].includes(lowFamily));
   if (clash) throw new SqlError(206, `Operand type clash: ${low.name} is incompatible with ${high.name}`, 16, 2);
   if (highFamily === 'decimal' && high.name === 'decimal') {
     const other = asDecimal(low);
@@ -264,8 +304,14 @@ export function commonType(left: SqlType, right: SqlType): SqlType {
     const limit = high.name.startsWith('n') ? 4000 : 8000;
     return { ...high, length: length > limit ? -1 : length, ...(binary ? { binaryCollation: true } : {}) };
   }
-  if (highFamily === 'binary') return { ...high, name: high.name === 'rowversion' && low.name !== 'rowversion' ? 'varbinary' : high.name, length: longer(high, low) };
-  if (['time', 'datetime', 'offset'].includes(highFamily) && ['time', 'datetime', 'offset'].includes(lowFamily)) return { ...high, scale: Math.max(high.scale, low.scale) };
+  if (highFamily === 'binary')
+    return {
+      ...high,
+      name: high.name === 'rowversion' && low.name !== 'rowversion' ? 'varbinary' : high.name,
+      length: longer(high, low),
+    };
+  if (['time', 'datetime', 'offset'].includes(highFamily) && ['time', 'datetime', 'offset'].includes(lowFamily))
+    return { ...high, scale: Math.max(high.scale, low.scale) };
   return high;
 }
 

@@ -15,7 +15,15 @@ import { PreparedStatements, runProcedure, textOfCall } from './procedures.ts';
 import { type PacketSink, Reply } from './reply.ts';
 import { readRpc } from './rpc.ts';
 import { type Certificate, secureInTds } from './tls.ts';
-import { doneStatus, doneToken, writeDone, writeError, writeLoginAck, writeResetAck, writeTransaction } from './tokens.ts';
+import {
+  doneStatus,
+  doneToken,
+  writeDone,
+  writeError,
+  writeLoginAck,
+  writeResetAck,
+  writeTransaction,
+} from './tokens.ts';
 
 /** What connections share. */
 export interface ServerState {
@@ -39,9 +47,16 @@ class Cancelled extends Error {
   }
 }
 
-const isolationLevels: readonly (Isolation | undefined)[] = [undefined, 'READ UNCOMMITTED', 'READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE', 'SNAPSHOT'];
+const isolationLevels: readonly (Isolation | undefined)[] = [
+  undefined,
+  'READ UNCOMMITTED',
+  'READ COMMITTED',
+  'REPEATABLE READ',
+  'SERIALIZABLE',
+  'SNAPSHOT',
+];
 
-/** Delay before an Azure-like refusal would be retried is the client's affair: the door just closes after the error. */
+/** One client: PRELOGIN, TLS, LOGIN7, then one request at a time; an attention may interrupt it. */
 export class Connection implements PacketSink, FaultTarget {
   readonly #state: ServerState;
   readonly #raw: Socket;
@@ -83,9 +98,17 @@ export class Connection implements PacketSink, FaultTarget {
   async #pump(): Promise<void> {
     this.#pumping = true;
     try {
-      for (let message = this.#queue.shift(); message !== undefined && this.#phase !== 'closed'; message = this.#queue.shift()) await this.#handle(message);
+      for (
+        let message = this.#queue.shift();
+        message !== undefined && this.#phase !== 'closed';
+        message = this.#queue.shift()
+      )
+        await this.#handle(message);
     } catch (error) {
-      if (!(error instanceof ProtocolError) && !(error instanceof Dropped)) process.stderr.write(`sql-server-simulator: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+      if (!(error instanceof ProtocolError) && !(error instanceof Dropped))
+        process.stderr.write(
+          `sql-server-simulator: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+        );
       this.drop();
     } finally {
       this.#pumping = false;
@@ -190,10 +213,25 @@ export class Connection implements PacketSink, FaultTarget {
     if (action?.kind === 'latency') await pause(Number(action['ms'] ?? 100), new AbortController().signal);
     if (action?.kind === 'drop') throw new Dropped();
     const refused = action?.kind === 'error' ? faultError(action, 0) : this.#checkLogin(login, database);
-    transcript.add({ kind: 'login', login: login.user, database: login.database, application: login.application, error: refused?.number ?? 0 });
-    if (refused !== undefined || database === undefined) return this.#refuseLogin(refused ?? new SqlError(4060, '', 11));
+    transcript.add({
+      kind: 'login',
+      login: login.user,
+      database: login.database,
+      application: login.application,
+      error: refused?.number ?? 0,
+    });
+    if (refused !== undefined || database === undefined)
+      return this.#refuseLogin(refused ?? new SqlError(4060, '', 11));
     const id = this.#state.nextSessionId();
-    const session = new Session({ id, login: login.user, host: login.host, application: login.application, databases, database, now: this.#state.now });
+    const session = new Session({
+      id,
+      login: login.user,
+      host: login.host,
+      application: login.application,
+      databases,
+      database,
+      now: this.#state.now,
+    });
     this.#session = session;
     this.#state.sessions.set(id, session);
     session.onTransaction = (event, descriptor) => {
@@ -209,9 +247,20 @@ export class Connection implements PacketSink, FaultTarget {
   }
 
   #checkLogin(login: Login, database: Database | undefined): SqlError | undefined {
-    if (login.integrated) return new SqlError(18_452, 'Login failed. The simulator knows SQL logins only (no NTLM, Kerberos or Entra ID).', 14);
-    if (!this.#state.authenticate(login.user, login.password)) return new SqlError(18_456, `Login failed for user '${login.user}'.`, 14);
-    if (database === undefined) return new SqlError(4060, `Cannot open database "${login.database}" requested by the login. The login failed.`, 11);
+    if (login.integrated)
+      return new SqlError(
+        18_452,
+        'Login failed. The simulator knows SQL logins only (no NTLM, Kerberos or Entra ID).',
+        14,
+      );
+    if (!this.#state.authenticate(login.user, login.password))
+      return new SqlError(18_456, `Login failed for user '${login.user}'.`, 14);
+    if (database === undefined)
+      return new SqlError(
+        4060,
+        `Cannot open database "${login.database}" requested by the login. The login failed.`,
+        11,
+      );
     return undefined;
   }
 
@@ -261,7 +310,14 @@ export class Connection implements PacketSink, FaultTarget {
         if (session.xactAbort) session.rollbackIfOpen();
       } else throw error;
     } finally {
-      this.#state.transcript.add({ kind: 'request', session: session.id, type: message.type, text: text.slice(0, 2000), ms: this.#state.now() - started, error: reply.failed ? session.lastError : 0 });
+      this.#state.transcript.add({
+        kind: 'request',
+        session: session.id,
+        type: message.type,
+        text: text.slice(0, 500),
+        ms: this.#state.now() - started,
+        error: reply.failed ? session.lastError : 0,
+      });
     }
     await reply.end(message.type === packetType.rpc ? doneToken.proc : doneToken.done);
     this.#reply = undefined;
@@ -274,7 +330,14 @@ export class Connection implements PacketSink, FaultTarget {
 
   async #dispatch(message: Message, session: Session, reply: Reply, signal: AbortSignal): Promise<string> {
     const reader = new ByteReader(message.payload);
-    const runner = (text: string): BatchRunner => new BatchRunner(session, reply, signal, this.#state.cache, statementFaults(this.#state.faults, session, text, this));
+    const runner = (text: string): BatchRunner =>
+      new BatchRunner(
+        session,
+        reply,
+        signal,
+        this.#state.cache,
+        statementFaults(this.#state.faults, session, text, this),
+      );
     switch (message.type) {
       case packetType.batch: {
         skipHeaders(reader);
@@ -287,7 +350,7 @@ export class Connection implements PacketSink, FaultTarget {
         reply.inProcedure = true;
         const call = readRpc(reader);
         const text = textOfCall(call, this.#prepared);
-        await runProcedure(call, runner(text), reply, this.#prepared, () => session.reset());
+        await runProcedure(call, runner(text), reply, this.#prepared, session);
         return text;
       }
       case packetType.transaction:

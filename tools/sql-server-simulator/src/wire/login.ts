@@ -59,7 +59,8 @@ export function readLogin(payload: Buffer): Login {
     if (start + size > payload.length) throw new ProtocolError('LOGIN7 string outside the message');
     const bytes = Buffer.from(payload.subarray(start, start + size));
     // Password bytes: nibbles swapped, then XOR 0xA5.
-    if (scrambled) for (const [index, byte] of bytes.entries()) bytes[index] = (((byte ^ 0xa5) << 4) | ((byte ^ 0xa5) >> 4)) & 0xff;
+    if (scrambled)
+      for (const [index, byte] of bytes.entries()) bytes[index] = (((byte ^ 0xa5) << 4) | ((byte ^ 0xa5) >> 4)) & 0xff;
     return bytes.toString('utf16le');
   };
   return {

@@ -1,7 +1,16 @@
 import { ProtocolError } from './byte-reader.ts';
 
 /** Packet types (MS-TDS 2.2.3.1.1). */
-export const packetType = { batch: 0x01, rpc: 0x03, reply: 0x04, attention: 0x06, bulk: 0x07, transaction: 0x0e, login: 0x10, prelogin: 0x12 } as const;
+export const packetType = {
+  batch: 0x01,
+  rpc: 0x03,
+  reply: 0x04,
+  attention: 0x06,
+  bulk: 0x07,
+  transaction: 0x0e,
+  login: 0x10,
+  prelogin: 0x12,
+} as const;
 
 /** Status bits (MS-TDS 2.2.3.1.2). */
 export const packetStatus = { endOfMessage: 0x01, ignore: 0x02, reset: 0x08, resetKeepTransaction: 0x10 } as const;
@@ -20,7 +29,13 @@ export interface Message {
 }
 
 /** Splits one message into packets (header: type, status, length BE, spid BE, packet id, window). */
-export function packetsOf(type: number, payload: Buffer, packetSize: number, last: boolean, firstId: number): { readonly bytes: Buffer; readonly nextId: number } {
+export function packetsOf(
+  type: number,
+  payload: Buffer,
+  packetSize: number,
+  last: boolean,
+  firstId: number,
+): { readonly bytes: Buffer; readonly nextId: number } {
   const room = packetSize - headerSize;
   const count = Math.max(1, Math.ceil(payload.length / room));
   const bytes = Buffer.allocUnsafe(payload.length + count * headerSize);

@@ -1,6 +1,6 @@
 import { parseParameters } from '../sql/parser.ts';
 import type { BatchRunner } from '../run/batch.ts';
-import { type Frame, newFrame } from '../run/session.ts';
+import { type Frame, newFrame, type Session } from '../run/session.ts';
 import { converter } from '../types/convert.ts';
 import { outsideSubset, SqlError } from '../types/sql-error.ts';
 import { types } from '../types/sql-type.ts';
@@ -26,7 +26,8 @@ export class PreparedStatements {
 
   get(handle: number): Prepared {
     const found = this.#known.get(handle);
-    if (found === undefined) throw new SqlError(8179, `Could not find prepared statement with handle ${handle}.`, 16, 2);
+    if (found === undefined)
+      throw new SqlError(8179, `Could not find prepared statement with handle ${handle}.`, 16, 2);
     return found;
   }
 
@@ -41,7 +42,13 @@ export class PreparedStatements {
 }
 
 function textOf(parameter: RpcParameter | undefined, procedure: string, name: string): string {
-  if (parameter === undefined) throw new SqlError(201, `Procedure or function '${procedure}' expects parameter '${name}', which was not supplied.`, 16, 4);
+  if (parameter === undefined)
+    throw new SqlError(
+      201,
+      `Procedure or function '${procedure}' expects parameter '${name}', which was not supplied.`,
+      16,
+      4,
+    );
   if (typeof parameter.value === 'string') return parameter.value;
   if (parameter.value === null) return '';
   throw new SqlError(214, `Procedure expects parameter '${name}' of type 'ntext/nchar/nvarchar'.`, 16, 2);
@@ -69,18 +76,38 @@ function bind(declarations: string, given: readonly RpcParameter[], offset: numb
     }
     variable.value = converter(parameter.type, variable.type)(parameter.value);
     seen.add(name.toLowerCase());
-    if (parameter.byReference) outputs.push({ ordinal: position + offset, sent: parameter.name, declared: name.toLowerCase() });
+    if (parameter.byReference)
+      outputs.push({ ordinal: position + offset, sent: parameter.name, declared: name.toLowerCase() });
   });
-  const missing = declared.find(({ name, default: fallback }) => fallback === undefined && !seen.has(name.toLowerCase()));
+  const missing = declared.find(
+    ({ name, default: fallback }) => fallback === undefined && !seen.has(name.toLowerCase()),
+  );
   if (missing !== undefined) {
-    throw new SqlError(8178, `The parameterized query '(${declarations})' expects the parameter '${missing.name}', which was not supplied.`, 16, 1);
+    throw new SqlError(
+      8178,
+      `The parameterized query '(${declarations})' expects the parameter '${missing.name}', which was not supplied.`,
+      16,
+      1,
+    );
   }
   return { frame, outputs };
 }
 
-async function execute(prepared: Prepared, given: readonly RpcParameter[], offset: number, runner: BatchRunner, reply: Reply): Promise<void> {
+async function execute(
+  prepared: Prepared,
+  given: readonly RpcParameter[],
+  offset: number,
+  runner: BatchRunner,
+  reply: Reply,
+  session: Session,
+): Promise<void> {
   const { frame, outputs } = bind(prepared.declarations, given, offset);
-  await runner.run(prepared.text, frame);
+  const leave = session.enterScope();
+  try {
+    await runner.run(prepared.text, frame);
+  } finally {
+    leave();
+  }
   for (const { ordinal, sent, declared } of outputs) {
     const variable = frame.variables.get(declared);
     if (variable !== undefined) writeReturnValue(reply.out, ordinal, sent, variable.type, variable.value);
@@ -90,31 +117,56 @@ async function execute(prepared: Prepared, given: readonly RpcParameter[], offse
 /**
  * Runs a remote procedure call of the closed list; its answer goes to the reply, without the last DONEPROC.
  *
- * @returns text that the transcript shows for it
+ * @throws SqlError 201, 214, 2812, 8144, 8145, 8178, 8179, or the subset's refusal
  */
-export async function runProcedure(call: RpcCall, runner: BatchRunner, reply: Reply, prepared: PreparedStatements, reset: () => void): Promise<void> {
+export async function runProcedure(
+  call: RpcCall,
+  runner: BatchRunner,
+  reply: Reply,
+  prepared: PreparedStatements,
+  session: Session,
+): Promise<void> {
   const { procedure, parameters } = call;
   const handleOf = (parameter: RpcParameter | undefined): number => Number(parameter?.value ?? 0);
   switch (procedure) {
     case 'sp_executesql':
-      await execute({ text: textOf(parameters[0], procedure, '@statement'), declarations: parameters[1] === undefined ? '' : textOf(parameters[1], procedure, '@params') }, parameters.slice(2), 2, runner, reply);
+      await execute(
+        {
+          text: textOf(parameters[0], procedure, '@statement'),
+          declarations: parameters[1] === undefined ? '' : textOf(parameters[1], procedure, '@params'),
+        },
+        parameters.slice(2),
+        2,
+        runner,
+        reply,
+        session,
+      );
       break;
     case 'sp_prepare':
     case 'sp_prepexec': {
-      const statement = { declarations: textOf(parameters[1], procedure, '@params'), text: textOf(parameters[2], procedure, '@stmt') };
+      const statement = {
+        declarations: textOf(parameters[1], procedure, '@params'),
+        text: textOf(parameters[2], procedure, '@stmt'),
+      };
       const handle = prepared.add(statement);
-      if (procedure === 'sp_prepexec') await execute(statement, parameters.slice(3), 3, runner, reply);
-      writeReturnValue(reply.out, 0, parameters[0]?.name === '' ? 'handle' : (parameters[0]?.name ?? 'handle'), types.int, handle);
+      if (procedure === 'sp_prepexec') await execute(statement, parameters.slice(3), 3, runner, reply, session);
+      writeReturnValue(
+        reply.out,
+        0,
+        parameters[0]?.name === '' ? 'handle' : (parameters[0]?.name ?? 'handle'),
+        types.int,
+        handle,
+      );
       break;
     }
     case 'sp_execute':
-      await execute(prepared.get(handleOf(parameters[0])), parameters.slice(1), 1, runner, reply);
+      await execute(prepared.get(handleOf(parameters[0])), parameters.slice(1), 1, runner, reply, session);
       break;
     case 'sp_unprepare':
       prepared.remove(handleOf(parameters[0]));
       break;
     case 'sp_reset_connection':
-      reset();
+      session.reset();
       break;
     default:
       if (/^(sp|xp)_/.test(procedure)) throw outsideSubset(`procedure ${procedure}`);
@@ -125,7 +177,12 @@ export async function runProcedure(call: RpcCall, runner: BatchRunner, reply: Re
 
 /** The statement's text in a call, for the transcript and for faults. */
 export function textOfCall(call: RpcCall, prepared: PreparedStatements): string {
-  const at = call.procedure === 'sp_executesql' ? 0 : call.procedure === 'sp_prepare' || call.procedure === 'sp_prepexec' ? 2 : -1;
+  const at =
+    call.procedure === 'sp_executesql'
+      ? 0
+      : call.procedure === 'sp_prepare' || call.procedure === 'sp_prepexec'
+        ? 2
+        : -1;
   const value = at === -1 ? undefined : call.parameters[at]?.value;
   if (typeof value === 'string') return value;
   if (call.procedure !== 'sp_execute') return call.procedure;

@@ -4,7 +4,17 @@ import type { Session } from '../run/session.ts';
 import type { SqlError } from '../types/sql-error.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { packetsOf, packetType } from './packet.ts';
-import { commandCode, doneStatus, doneToken, rowWriter, writeColumns, writeDatabase, writeDone, writeError, writeInfo } from './tokens.ts';
+import {
+  commandCode,
+  doneStatus,
+  doneToken,
+  rowWriter,
+  writeColumns,
+  writeDatabase,
+  writeDone,
+  writeError,
+  writeInfo,
+} from './tokens.ts';
 
 /** Where packets go: `send` waits while the client does not read (back-pressure). */
 export interface PacketSink {
@@ -68,7 +78,13 @@ export class Reply implements Responder {
       }
     }
     const counted = count !== undefined && !this.#session.noCount;
-    writeDone(out, token, doneStatus.more | (counted ? doneStatus.count : 0), commandCode[kind] ?? 0, counted ? count : 0);
+    writeDone(
+      out,
+      token,
+      doneStatus.more | (counted ? doneStatus.count : 0),
+      commandCode[kind] ?? 0,
+      counted ? count : 0,
+    );
   }
 
   info(message: string, number: number, severity: number, state: number, line: number): void {

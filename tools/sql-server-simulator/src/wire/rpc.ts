@@ -13,7 +13,13 @@ export interface RpcCall {
 }
 
 /** Well-known procedure ids (MS-TDS 2.2.6.6). */
-const procedures: Readonly<Record<number, string>> = { 10: 'sp_executesql', 11: 'sp_prepare', 12: 'sp_execute', 13: 'sp_prepexec', 15: 'sp_unprepare' };
+const procedures: Readonly<Record<number, string>> = {
+  10: 'sp_executesql',
+  11: 'sp_prepare',
+  12: 'sp_execute',
+  13: 'sp_prepexec',
+  15: 'sp_unprepare',
+};
 
 /** Reads an RPC request after its headers. @throws SqlError for procedures outside the subset, ProtocolError */
 export function readRpc(reader: ByteReader): RpcCall {
@@ -24,7 +30,10 @@ export function readRpc(reader: ByteReader): RpcCall {
     procedure = procedures[id] ?? '';
     if (procedure === '') throw outsideSubset(`procedure id ${id}`);
   } else {
-    procedure = reader.ucs2(length).toLowerCase().replace(/^(?:\[?sys\]?\.)?\[?(\w+)\]?$/, '$1');
+    procedure = reader
+      .ucs2(length)
+      .toLowerCase()
+      .replace(/^(?:\[?sys\]?\.)?\[?(\w+)\]?$/, '$1');
   }
   reader.u16();
   const parameters: RpcParameter[] = [];

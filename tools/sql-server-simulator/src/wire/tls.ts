@@ -11,8 +11,9 @@ export interface Certificate {
 }
 
 /**
- * The transport below TLS-in-TDS (MS-TDS 2.2.6.5, 3.2.5): handshake records travel inside PRELOGIN packets, application
- * data travels bare. Records tell themselves apart by their first byte (0x17 is application data).
+ * The transport below TLS-in-TDS (MS-TDS 2.2.6.5, 3.2.5): handshake records travel inside PRELOGIN packets, everything
+ * after the handshake travels bare. The client's first bare record (its LOGIN7) marks the change for both directions: the
+ * server has nothing to say before it.
  */
 class HandshakeTransport extends Duplex {
   readonly #socket: Socket;
@@ -58,7 +59,7 @@ class HandshakeTransport extends Duplex {
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
-    const bytes = chunk[0] === 0x17 ? chunk : packetsOf(packetType.prelogin, chunk, 4096, true, 1).bytes;
+    const bytes = this.#bare ? chunk : packetsOf(packetType.prelogin, chunk, 4096, true, 1).bytes;
     this.#socket.write(bytes, done);
   }
 

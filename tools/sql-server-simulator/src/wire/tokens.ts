@@ -12,18 +12,37 @@ export const doneStatus = { final: 0x00, more: 0x01, error: 0x02, count: 0x10, a
 export const doneToken = { done: 0xfd, proc: 0xfe, inProc: 0xff } as const;
 
 /** curCmd values that clients show. */
-export const commandCode: Readonly<Record<string, number>> = { select: 0xc1, insert: 0xc3, delete: 0xc4, update: 0xc5, merge: 0x117, other: 0 };
+export const commandCode: Readonly<Record<string, number>> = {
+  select: 0xc1,
+  insert: 0xc3,
+  delete: 0xc4,
+  update: 0xc5,
+  merge: 0x117,
+  other: 0,
+};
 
 export function writeDone(out: ByteWriter, token: number, status: number, command = 0, count = 0): void {
   out.u8(token).u16(status).u16(command).u64(BigInt(count));
 }
 
 function envText(out: ByteWriter, type: number, next: string, old: string): void {
-  out.u8(0xe3).u16(3 + (next.length + old.length) * 2).u8(type).shortText(next).shortText(old);
+  out
+    .u8(0xe3)
+    .u16(3 + (next.length + old.length) * 2)
+    .u8(type)
+    .shortText(next)
+    .shortText(old);
 }
 
 function envBytes(out: ByteWriter, type: number, next: Buffer, old: Buffer): void {
-  out.u8(0xe3).u16(3 + next.length + old.length).u8(type).u8(next.length).bytes(next).u8(old.length).bytes(old);
+  out
+    .u8(0xe3)
+    .u16(3 + next.length + old.length)
+    .u8(type)
+    .u8(next.length)
+    .bytes(next)
+    .u8(old.length)
+    .bytes(old);
 }
 
 export function writeDatabase(out: ByteWriter, next: string, old: string): void {
@@ -41,17 +60,41 @@ export function writeResetAck(out: ByteWriter): void {
   envBytes(out, 18, Buffer.alloc(0), Buffer.alloc(0));
 }
 
-function writeMessage(out: ByteWriter, token: number, number: number, state: number, severity: number, message: string, line: number): void {
+function writeMessage(
+  out: ByteWriter,
+  token: number,
+  number: number,
+  state: number,
+  severity: number,
+  message: string,
+  line: number,
+): void {
   const text = message.slice(0, 4000);
   const size = 4 + 1 + 1 + 2 + text.length * 2 + 1 + serverName.length * 2 + 1 + 4;
-  out.u8(token).u16(size).i32(number).u8(state).u8(severity).longText(text).shortText(serverName).shortText('').u32(line);
+  out
+    .u8(token)
+    .u16(size)
+    .i32(number)
+    .u8(state)
+    .u8(severity)
+    .longText(text)
+    .shortText(serverName)
+    .shortText('')
+    .u32(line);
 }
 
 export function writeError(out: ByteWriter, error: SqlError): void {
   writeMessage(out, 0xaa, error.number, error.state, error.severity, error.message, Math.max(error.line, 1));
 }
 
-export function writeInfo(out: ByteWriter, number: number, severity: number, state: number, message: string, line = 1): void {
+export function writeInfo(
+  out: ByteWriter,
+  number: number,
+  severity: number,
+  state: number,
+  message: string,
+  line = 1,
+): void {
   writeMessage(out, 0xab, number, state, severity, message, line);
 }
 
@@ -63,7 +106,13 @@ export function writeLoginAck(out: ByteWriter, database: string, packetSize: num
   envText(out, 2, 'us_english', '');
   writeInfo(out, 5703, 0, 1, 'Changed language setting to us_english.');
   const program = 'SQL Server simulator';
-  out.u8(0xad).u16(1 + 4 + 1 + program.length * 2 + 4).u8(1).bytes(Buffer.from([0x74, 0, 0, 4])).shortText(program).bytes(Buffer.from([16, 0, 0, 0]));
+  out
+    .u8(0xad)
+    .u16(1 + 4 + 1 + program.length * 2 + 4)
+    .u8(1)
+    .bytes(Buffer.from([0x74, 0, 0, 4]))
+    .shortText(program)
+    .bytes(Buffer.from([16, 0, 0, 0]));
   envText(out, 4, String(packetSize), '4096');
 }
 

@@ -42,7 +42,11 @@ export function writeTypeInfo(out: ByteWriter, type: SqlType): void {
       out.u8(0x6d).u8(type.name === 'real' ? 4 : 8);
       return;
     case 'decimal':
-      out.u8(0x6a).u8(decimalBytes(type.precision) + 1).u8(type.precision).u8(type.scale);
+      out
+        .u8(0x6a)
+        .u8(decimalBytes(type.precision) + 1)
+        .u8(type.precision)
+        .u8(type.scale);
       return;
     case 'money':
     case 'smallmoney':
@@ -88,11 +92,23 @@ export function writeTypeInfo(out: ByteWriter, type: SqlType): void {
 
 function guidBytes(text: string): Buffer {
   const bytes = Buffer.from(text.replaceAll('-', ''), 'hex');
-  return Buffer.concat([bytes.subarray(0, 4).reverse(), bytes.subarray(4, 6).reverse(), bytes.subarray(6, 8).reverse(), bytes.subarray(8)]);
+  return Buffer.concat([
+    bytes.subarray(0, 4).reverse(),
+    bytes.subarray(4, 6).reverse(),
+    bytes.subarray(6, 8).reverse(),
+    bytes.subarray(8),
+  ]);
 }
 
 function guidText(bytes: Buffer): string {
-  const hex = Buffer.concat([Buffer.from(bytes.subarray(0, 4)).reverse(), Buffer.from(bytes.subarray(4, 6)).reverse(), Buffer.from(bytes.subarray(6, 8)).reverse(), bytes.subarray(8)]).toString('hex').toUpperCase();
+  const hex = Buffer.concat([
+    Buffer.from(bytes.subarray(0, 4)).reverse(),
+    Buffer.from(bytes.subarray(4, 6)).reverse(),
+    Buffer.from(bytes.subarray(6, 8)).reverse(),
+    bytes.subarray(8),
+  ])
+    .toString('hex')
+    .toUpperCase();
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
@@ -147,13 +163,19 @@ export function valueWriter(type: SqlType): ValueWriter {
       const width = decimalBytes(type.precision);
       return nullable((out, value) => {
         const scaled = value as bigint;
-        out.u8(width + 1).u8(scaled < 0n ? 0 : 1).uint(scaled < 0n ? -scaled : scaled, width);
+        out
+          .u8(width + 1)
+          .u8(scaled < 0n ? 0 : 1)
+          .uint(scaled < 0n ? -scaled : scaled, width);
       });
     }
     case 'money':
       return nullable((out, value) => {
         const scaled = BigInt.asUintN(64, value as bigint);
-        out.u8(8).u32(Number(scaled >> 32n)).u32(Number(scaled & 0xffff_ffffn));
+        out
+          .u8(8)
+          .u32(Number(scaled >> 32n))
+          .u32(Number(scaled & 0xffff_ffffn));
       });
     case 'smallmoney':
       return nullable((out, value) => out.u8(4).i32(Number(value)));
@@ -182,19 +204,26 @@ export function valueWriter(type: SqlType): ValueWriter {
     case 'datetime':
       return nullable((out, value) => {
         const { day, time } = splitTicks(value as bigint);
-        out.u8(8).i32(day - day1900).u32(Math.round((time * 300) / 10_000_000));
+        out
+          .u8(8)
+          .i32(day - day1900)
+          .u32(Math.round((time * 300) / 10_000_000));
       });
     case 'smalldatetime':
       return nullable((out, value) => {
         const { day, time } = splitTicks(value as bigint);
-        out.u8(4).u16(day - day1900).u16(Math.floor(time / 600_000_000));
+        out
+          .u8(4)
+          .u16(day - day1900)
+          .u16(Math.floor(time / 600_000_000));
       });
     case 'uniqueidentifier':
       return nullable((out, value) => out.u8(16).bytes(guidBytes(value as string)));
     case 'nvarchar':
     case 'nchar':
       return (out, value) => {
-        if (max || value === null) writeVariable(out, value === null ? null : Buffer.from(value as string, 'utf16le'), max);
+        if (max || value === null)
+          writeVariable(out, value === null ? null : Buffer.from(value as string, 'utf16le'), max);
         else out.u16((value as string).length * 2).ucs2(value as string);
       };
     case 'varchar':
@@ -261,7 +290,10 @@ function readMoney(bytes: Buffer): bigint {
 
 function readOldDate(bytes: Buffer): bigint {
   if (bytes.length === 4) return joinTicks(bytes.readUInt16LE(0) + day1900, bytes.readUInt16LE(2) * 600_000_000);
-  return joinTicks(bytes.readInt32LE(0) + day1900, Math.round(((bytes.readUInt32LE(4) * 10_000_000) / 300) / 10_000) * 10_000);
+  return joinTicks(
+    bytes.readInt32LE(0) + day1900,
+    Math.round((bytes.readUInt32LE(4) * 10_000_000) / 300 / 10_000) * 10_000,
+  );
 }
 
 /** Reads TYPE_INFO and the value behind it. @throws SqlError for types outside the subset, ProtocolError for nonsense */
@@ -304,11 +336,16 @@ export function readParameter(reader: ByteReader): Parameter {
     }
     case 0x2a: {
       const scale = reader.u8();
-      return read({ ...types.datetime2, scale }, (bytes) => joinTicks(Number(unsigned(bytes.subarray(-3))), ticksFrom(bytes.subarray(0, -3), scale)));
+      return read({ ...types.datetime2, scale }, (bytes) =>
+        joinTicks(Number(unsigned(bytes.subarray(-3))), ticksFrom(bytes.subarray(0, -3), scale)),
+      );
     }
     case 0x2b: {
       const scale = reader.u8();
-      return read({ ...types.datetimeoffset, scale }, (bytes) => ({ ticks: joinTicks(Number(unsigned(bytes.subarray(-5, -2))), ticksFrom(bytes.subarray(0, -5), scale)), offset: bytes.readInt16LE(bytes.length - 2) }));
+      return read({ ...types.datetimeoffset, scale }, (bytes) => ({
+        ticks: joinTicks(Number(unsigned(bytes.subarray(-5, -2))), ticksFrom(bytes.subarray(0, -5), scale)),
+        offset: bytes.readInt16LE(bytes.length - 2),
+      }));
     }
     case 0x24:
       reader.u8();
@@ -318,20 +355,29 @@ export function readParameter(reader: ByteReader): Parameter {
       const length = reader.u16();
       reader.bytes(5);
       const bytes = readVariable(reader, length);
-      return { type: { ...nvarchar(1), length: lengthOf(length, 2) }, value: bytes === null ? null : bytes.toString('utf16le') };
+      return {
+        type: { ...nvarchar(1), length: lengthOf(length, 2) },
+        value: bytes === null ? null : bytes.toString('utf16le'),
+      };
     }
     case 0xa7:
     case 0xaf: {
       const length = reader.u16();
       reader.bytes(5);
       const bytes = readVariable(reader, length);
-      return { type: { ...nvarchar(1), name: 'varchar', length: lengthOf(length, 1) }, value: bytes === null ? null : decode1252(bytes) };
+      return {
+        type: { ...nvarchar(1), name: 'varchar', length: lengthOf(length, 1) },
+        value: bytes === null ? null : decode1252(bytes),
+      };
     }
     case 0xa5:
     case 0xad: {
       const length = reader.u16();
       const bytes = readVariable(reader, length);
-      return { type: { ...varbinary(1), length: lengthOf(length, 1) }, value: bytes === null ? null : Buffer.from(bytes) };
+      return {
+        type: { ...varbinary(1), length: lengthOf(length, 1) },
+        value: bytes === null ? null : Buffer.from(bytes),
+      };
     }
     case 0x63:
     case 0x23: {
