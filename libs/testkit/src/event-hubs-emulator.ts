@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { controlOf, launchEmulator, type EmulatorProcess } from './emulator-process.ts';
 
 export interface EventHubsEmulatorProcess {
   /** For the client SDKs; the key is the emulator's own and protects nothing. */
@@ -27,38 +25,10 @@ export interface EmulatedHub {
   readonly consumerGroups?: readonly string[];
 }
 
-const main = fileURLToPath(new URL('../../../tools/event-hubs-emulator/src/main.ts', import.meta.url));
-
-interface Started {
-  readonly endpoints: { readonly amqp: string; readonly control: string };
-  readonly pid: number;
-  readonly kill: () => Promise<void>;
-}
-
-async function launch(args: readonly string[]): Promise<Started> {
-  const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
-  const child = spawn(process.execPath, [...flags, main, 'run', '--exit-with-parent', ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  child.stdin.on('error', () => undefined);
-  const said: string[] = [];
-  child.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()));
-  const line = await new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).once('line', resolve);
-    child.once('exit', () => reject(new Error(`the Event Hubs emulator did not start: ${said.join('')}`)));
-  });
-  const { endpoints } = JSON.parse(line) as { endpoints: Started['endpoints'] };
-  return {
-    endpoints,
-    pid: child.pid ?? 0,
-    kill: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const over = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
-      await over;
-    },
-  };
-}
+const launch = (
+  args: readonly string[],
+): Promise<EmulatorProcess<{ readonly amqp: string; readonly control: string }>> =>
+  launchEmulator('event-hubs-emulator', ['run', ...args]);
 
 /** The Event Hubs emulator as a process of its own, its log in a temporary folder. */
 export async function startEventHubsEmulatorProcess(hubs: readonly EmulatedHub[]): Promise<EventHubsEmulatorProcess> {
@@ -75,15 +45,7 @@ export async function startEventHubsEmulatorProcess(hubs: readonly EmulatedHub[]
   let running = await launch([...args, '--port', '0', '--control-port', '0']);
   const { endpoints } = running;
   const { port } = new URL(endpoints.amqp);
-  const send = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const response = await fetch(`${endpoints.control}/control/${path}`, {
-      method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`control ${path}: ${response.status} ${text}`);
-    return text === '' ? undefined : (JSON.parse(text) as unknown);
-  };
+  const send = controlOf(endpoints.control);
   return {
     connectionString: `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;`,
     port: Number(port),

@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { controlOf, launchEmulator, type EmulatorProcess } from './emulator-process.ts';
 
 /** The simulator's login on this machine: it protects nothing. */
 export const sqlSimulatorLogin = { user: 'sa', password: 'Xva-lab-only-1', database: 'xva' } as const;
@@ -21,40 +19,10 @@ export interface SqlSimulatorProcess {
   stop(): Promise<void>;
 }
 
-const main = fileURLToPath(new URL('../../../tools/sql-server-simulator/src/main.ts', import.meta.url));
-
-interface Started {
-  readonly endpoints: { readonly tds: string; readonly control: string };
-  readonly pid: number;
-  readonly kill: () => Promise<void>;
-}
-
-async function launch(args: readonly string[]): Promise<Started> {
-  const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
-  const child = spawn(process.execPath, [...flags, main, '--exit-with-parent', ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    // Jest's own flags are not for it.
-    env: { NODE_OPTIONS: '' },
-  });
-  child.stdin.on('error', () => undefined);
-  const said: string[] = [];
-  child.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()));
-  const line = await new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).once('line', resolve);
-    child.once('exit', () => reject(new Error(`the SQL Server simulator did not start: ${said.join('')}`)));
-  });
-  const { endpoints } = JSON.parse(line) as { endpoints: Started['endpoints'] };
-  return {
-    endpoints,
-    pid: child.pid ?? 0,
-    kill: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const over = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
-      await over;
-    },
-  };
-}
+const launch = (
+  args: readonly string[],
+): Promise<EmulatorProcess<{ readonly tds: string; readonly control: string }>> =>
+  launchEmulator('sql-server-simulator', args);
 
 /** The last number of an address is its port, whatever the scheme. */
 function portOf(address: string): number {
@@ -71,20 +39,13 @@ export async function startSqlSimulatorProcess(extraArgs: readonly string[] = []
   const port = portOf(running.endpoints.tds);
   const controlPort = portOf(running.endpoints.control);
   const { control } = running.endpoints;
-  const faults = async (method: string, rule?: unknown): Promise<void> => {
-    const response = await fetch(`${control}/control/faults`, {
-      method,
-      ...(rule === undefined ? {} : { body: JSON.stringify(rule), headers: { 'content-type': 'application/json' } }),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`control faults: ${response.status} ${text}`);
-  };
+  const send = controlOf(control);
   return {
     host: '127.0.0.1',
     port,
     controlUrl: control,
-    arm: (rule) => faults('POST', rule),
-    clearFaults: () => faults('DELETE'),
+    arm: (rule) => send('POST', 'faults', rule).then(() => undefined),
+    clearFaults: () => send('DELETE', 'faults').then(() => undefined),
     get pid() {
       return running.pid;
     },
