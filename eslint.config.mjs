@@ -37,6 +37,7 @@ export default tseslint.config(
       '**/test/**/*.ts',
       '**/bench/**/*.ts',
       'tools/**/*.ts',
+      'libs/testkit/**/*.ts',
     ],
     rules: { 'no-restricted-properties': 'off' },
   },
