@@ -1,3 +1,3 @@
 import { project } from '../../tools/workspace/jest.preset.mjs';
 
-export default project(import.meta.url);
+export default { ...project(import.meta.url), setupFiles: ['<rootDir>/test/preload.ts'] };

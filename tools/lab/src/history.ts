@@ -2,7 +2,7 @@ import { BatchAdapter } from '@xva/azure-batch';
 import { formatRequestKey, jobIdOf, parseJobId, resultPaths } from '@xva/contracts';
 import { batchAccountName } from './layout.ts';
 import { requestState, type RequestRow } from './load-book.ts';
-import { numbersOf, type Numbers } from './numbers.ts';
+import { compareTables, numbersOf, type Results } from './numbers.ts';
 import type { Session } from './session.ts';
 import { identityOf, keyOf, withSql } from './undeterred.ts';
 
@@ -38,7 +38,7 @@ async function publishedBundles(session: Session, runId: string): Promise<Readon
 export async function historyFaults(
   session: Session,
   requests: readonly RequestRow[],
-  expected: Numbers,
+  expected: Results,
 ): Promise<readonly string[]> {
   const faults: string[] = [];
   for (const request of requests) {
@@ -55,7 +55,7 @@ export async function historyFaults(
   return faults;
 }
 
-async function rowFaults(session: Session, request: RequestRow, expected: Numbers): Promise<readonly string[]> {
+async function rowFaults(session: Session, request: RequestRow, expected: Results): Promise<readonly string[]> {
   const { eventId, runId } = identityOf(request);
   const faults: string[] = [];
   const row = await withSql(session, async (sql) => {
@@ -85,8 +85,9 @@ async function rowFaults(session: Session, request: RequestRow, expected: Number
   if (bundles.size !== 1 || !bundles.has(results.published.bundleId)) {
     faults.push(`published from ${results.published.bundleId}, results hold ${[...bundles].join(', ')}`);
   }
-  const numbers = numbersOf(results);
-  if (numbers.summary !== expected.summary) faults.push(`numbers differ: ${numbers.summary}, not ${expected.summary}`);
-  if (numbers.tables !== expected.tables) faults.push(`tables differ: ${numbers.tables}, not ${expected.tables}`);
+  const [found, wantedNumbers] = [numbersOf(results), numbersOf(expected)];
+  if (found !== wantedNumbers) faults.push(`numbers differ: ${found}, not ${wantedNumbers}`);
+  const tables = await compareTables(session, expected.published, results.published);
+  if (tables !== undefined) faults.push(`tables differ: ${tables}`);
   return faults;
 }
