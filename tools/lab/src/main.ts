@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { connectLabSql, controllerOf, sampleRows, type LabAccess } from './access.ts';
+import { runCampaign } from './campaign.ts';
 import { killChild, type ChildEvent } from './children.ts';
 import { appNames, type AppName } from './components.ts';
 import { runDemo } from './demo.ts';
@@ -45,6 +46,21 @@ function printAddresses(session: Session): void {
   print(`SQL simulator   127.0.0.1:${ports.sql} (control ${ports.sqlControl})`);
   print(`Azurite         http://127.0.0.1:${ports.azuriteBlob} (blob), ${ports.azuriteTable} (table)`);
   print(`settings        ${join(folder, 'config')}; logs ${join(folder, 'logs')}`);
+}
+
+async function campaign(options: CommonOptions & { kills: string; seed: string }): Promise<void> {
+  const session = await Session.open(sessionOptions(options, {}), notify);
+  try {
+    await session.start();
+    const { faults } = await runCampaign(session, { kills: Number(options.kills), seed: Number(options.seed), print });
+    for (const fault of faults) print(`FAIL ${fault}`);
+    print(
+      `${options.kills} kills, seed ${options.seed}: ${faults.length === 0 ? 'every row became one right result' : `${faults.length} faults`}`,
+    );
+    process.exitCode = faults.length === 0 ? 0 : 1;
+  } finally {
+    await session.stop();
+  }
 }
 
 const untilStopped = (): Promise<void> =>
@@ -134,6 +150,11 @@ common(program.command('up'))
   .option('--book <book>', 'sample book to load', 'demo')
   .action(up);
 
+common(program.command('campaign'))
+  .description('seeded kills of every process over many runs; every row must end as one right result')
+  .option('--kills <n>', 'kills in all', '20')
+  .option('--seed <n>', 'seed of the draw', '1')
+  .action(campaign);
 program
   .command('request')
   .description('in a running lab: commit a request row and follow it to its numbers')
