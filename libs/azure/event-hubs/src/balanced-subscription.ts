@@ -74,9 +74,7 @@ export class BalancedSubscription implements Subscription {
     );
   }
 
-  owned(): readonly string[] {
-    return [...this.#sessions.keys()].map((context) => context.partitionId).sort();
-  }
+  readonly owned = (): readonly string[] => [...this.#sessions.keys()].map((context) => context.partitionId).sort();
 
   async close(): Promise<void> {
     this.#closing.abort();

@@ -24,6 +24,7 @@ import { verifyManifest, type PackageLimits, type VerifiedPackage } from './veri
 export type Outcome =
   | {
       readonly outcome: 'submitted';
+      readonly ids: EventIds;
       readonly eventId: string;
       readonly runId: string;
       readonly packageId: string;
@@ -31,7 +32,12 @@ export type Outcome =
       readonly existed: boolean;
       readonly stored: StoredPackage;
     }
-  | { readonly outcome: 'dead-lettered'; readonly letterId: string; readonly failure: StepFailure };
+  | {
+      readonly outcome: 'dead-lettered';
+      readonly ids: EventIds;
+      readonly letterId: string;
+      readonly failure: StepFailure;
+    };
 
 /** The calls of one event, in this order; `bury` instead of the rest when it is poison. */
 export type Step = 'parse' | 'load' | 'package' | 'submit' | 'bury';
@@ -119,7 +125,7 @@ export class Packager {
       const rejected = { received, event, failure, now: this.#ports.clock.now() };
       const letterId = await this.#step('bury', ids, signal, () => bury(rejected, this.#ports.deadLetters));
       this.#crashPoint('afterBury');
-      return { outcome: 'dead-lettered', letterId, failure };
+      return { outcome: 'dead-lettered', ids, letterId, failure };
     }
   }
 
@@ -146,7 +152,7 @@ export class Packager {
     this.#crashPoint('afterSubmit');
     const { runId } = event.data;
     const { packageId } = found;
-    return { outcome: 'submitted', eventId: event.id, runId, packageId, existed: !answer.created, stored };
+    return { outcome: 'submitted', ids, eventId: event.id, runId, packageId, existed: !answer.created, stored };
   }
 
   async #submit(event: RunEvent, found: VerifiedPackage, context: CallContext): Promise<JobAnswer> {
