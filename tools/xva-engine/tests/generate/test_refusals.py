@@ -109,7 +109,7 @@ SET_ROWS: list[tuple[str, Damage, set[str], str, str, str]] = [
         {"NS_ALDER"},
         "bad-terms",
         "IRS_0000",
-        "raw: is not a member",
+        "terms are no JSON object",
     ),
     ("bad date", _terms("FXF_0000", valueDate="2027-02-30"), {"NS_BALTIC"}, "bad-terms", "FXF_0000", "valueDate"),
     ("far date", _terms("FXF_0000", valueDate="2999-01-01"), {"NS_BALTIC"}, "bad-terms", "FXF_0000", "2999-01-01"),

@@ -56,6 +56,11 @@ def _read(
         message = f"trade {trade.trade_id} has the unknown type {trade.trade_type!r}; known are {known}"
         _refuse(findings, trade, "unknown-trade-type", message)
         return None
+    if set(trade.terms) == {"raw"} and isinstance(trade.terms["raw"], str):
+        shown = trade.terms["raw"][:80]
+        message = f"trade {trade.trade_id}: terms are no JSON object with decimals as text (they are {shown!r})"
+        _refuse(findings, trade, "bad-terms", message)
+        return None
     try:
         terms = model.model_validate(trade.terms)
         view = READERS[trade.trade_type](terms, replace(context, product=trade.trade_type))
