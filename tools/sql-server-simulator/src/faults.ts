@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FaultAction, FaultBoard } from '@xva/emulator-kit';
-import { pause, type StatementHook } from './run/batch.ts';
+import type { StatementHook } from './run/batch.ts';
+import { pause } from './run/pause.ts';
 import type { Session } from './run/session.ts';
 import { deadlockVictim } from './engine/locks.ts';
 import { SqlError } from './types/sql-error.ts';

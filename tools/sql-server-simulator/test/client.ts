@@ -61,7 +61,7 @@ export class Client {
     });
     const client = new Client(connection);
     await new Promise<void>((resolve, reject) =>
-      connection.connect((error) => (error === undefined || error === null ? resolve() : reject(error))),
+      connection.connect((error) => (error instanceof Error ? reject(error) : resolve())),
     );
     return client;
   }

@@ -33,7 +33,7 @@ async function run(): Promise<{ child: ChildProcess; address: Address }> {
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   children.push(child);
-  const lines = createInterface({ input: child.stdout! });
+  const lines = createInterface({ input: child.stdout });
   for await (const line of lines) {
     const ready = JSON.parse(line) as { endpoints: { tds: string } };
     return {

@@ -179,6 +179,6 @@ it('agrees with a model through transactions, savepoints, failed statements and 
       }
       if (snapshot !== undefined) await reader.query('COMMIT');
     }),
-    { numRuns: 60, verbose: 1 },
+    { numRuns: 60 },
   );
 }, 60_000);

@@ -15,9 +15,11 @@ export interface Lockable {
 }
 
 /** Thrown inside a statement when it must wait; the session undoes the statement, waits and runs it again. */
-export class LockWait {
+export class LockWait extends Error {
   readonly blockers: ReadonlySet<Transaction>;
   constructor(blockers: ReadonlySet<Transaction>) {
+    super('the statement waits for a lock');
+    this.name = 'LockWait';
     this.blockers = blockers;
   }
 }
@@ -127,7 +129,7 @@ export class WaitGraph {
       await new Promise<void>((proceed, fail) => {
         this.#waiting.set(transaction, { blockers, proceed, fail });
         if (timeoutMs > 0) timer = setTimeout(() => fail(timedOut()), timeoutMs);
-        abort = () => fail(signal.reason);
+        abort = () => fail(signal.reason as Error);
         signal.addEventListener('abort', abort, { once: true });
         this.#breakDeadlock(transaction);
       });

@@ -97,8 +97,8 @@ export class OrderedIndex {
     this.size = 0;
   }
 
-  /** Visits the entries of a range in order (or backwards) until `visit` gives true. The index must not change meanwhile. */
-  scan(range: IndexRange, backwards: boolean, visit: (entry: IndexEntry) => boolean): void {
+  /** Visits the entries of a range in order (or backwards) until `visit` gives true, and tells whether it did. The index must not change meanwhile. */
+  scan(range: IndexRange, backwards: boolean, visit: (entry: IndexEntry) => boolean): boolean {
     const width = range.prefix.length;
     const descending = this.#descending[width] === true;
     const first = descending ? range.high : range.low;
@@ -121,38 +121,43 @@ export class OrderedIndex {
       const edge = side(entry, last);
       return last.inclusive ? edge <= 0 : edge < 0;
     };
-    if (backwards) this.#scanBack(beforeRange, notAfterRange, visit);
-    else this.#scanForward(beforeRange, notAfterRange, visit);
+    return backwards
+      ? this.#scanBack(beforeRange, notAfterRange, visit)
+      : this.#scanForward(beforeRange, notAfterRange, visit);
   }
 
   #scanForward(
     before: (e: IndexEntry) => boolean,
     notAfter: (e: IndexEntry) => boolean,
     visit: (e: IndexEntry) => boolean,
-  ): void {
+  ): boolean {
     let [chunkIndex, at] = this.#search(before);
     for (; chunkIndex < this.#chunks.length; chunkIndex += 1, at = 0) {
       const chunk = this.#chunks[chunkIndex] ?? [];
       for (; at < chunk.length; at += 1) {
         const entry = chunk[at];
-        if (entry === undefined || !notAfter(entry) || visit(entry)) return;
+        if (entry === undefined || !notAfter(entry)) return false;
+        if (visit(entry)) return true;
       }
     }
+    return false;
   }
 
   #scanBack(
     before: (e: IndexEntry) => boolean,
     notAfter: (e: IndexEntry) => boolean,
     visit: (e: IndexEntry) => boolean,
-  ): void {
+  ): boolean {
     let [chunkIndex, at] = this.#search(notAfter);
     for (; chunkIndex >= 0; chunkIndex -= 1) {
       const chunk = this.#chunks[chunkIndex] ?? [];
       for (at = Math.min(at, chunk.length) - 1; at >= 0; at -= 1) {
         const entry = chunk[at];
-        if (entry === undefined || before(entry) || visit(entry)) return;
+        if (entry === undefined || before(entry)) return false;
+        if (visit(entry)) return true;
       }
       at = Number.MAX_SAFE_INTEGER;
     }
+    return false;
   }
 }

@@ -105,7 +105,10 @@ function readTable(raw: StoredTable): StoredTable {
       identity:
         column.identity === undefined
           ? undefined
-          : { seed: BigInt(column.identity.seed), increment: BigInt(column.identity.increment) },
+          : {
+              seed: BigInt(column.identity.seed as unknown as string),
+              increment: BigInt(column.identity.increment as unknown as string),
+            },
       default: column.default === undefined ? undefined : readExpression(column.default),
     })),
     indexes: raw.indexes.map((index) => ({

@@ -4,7 +4,8 @@ import type { Expression } from '../sql/ast.ts';
 import type { SqlType, Value } from '../types/sql-type.ts';
 import type { Holder, Lockable } from './locks.ts';
 import { type IndexKey, OrderedIndex } from './ordered-index.ts';
-import { Row, type Values } from './row.ts';
+import type { Row } from './row.ts';
+import { type Values } from './row.ts';
 
 export interface StoredExpression {
   readonly text: string;

@@ -1,6 +1,6 @@
 import { SqlError } from '../types/sql-error.ts';
 import { converter } from '../types/convert.ts';
-import { nvarchar, type Value } from '../types/sql-type.ts';
+import { nvarchar, type Value, valueText } from '../types/sql-type.ts';
 import type { Database } from './database.ts';
 import { acquire, conflicts, LockWait } from './locks.ts';
 import { Row, type Values } from './row.ts';
@@ -11,7 +11,7 @@ function keyText(index: Index, table: Table, values: Values): string {
   const shown = index.ordinals.map((ordinal) => {
     const type = table.columns[ordinal]?.type;
     const value: Value = values[ordinal] ?? null;
-    return value === null || type === undefined ? '<NULL>' : String(converter(type, nvarchar(-1))(value));
+    return value === null || type === undefined ? '<NULL>' : valueText(converter(type, nvarchar(-1))(value));
   });
   return `(${shown.join(', ')})`;
 }

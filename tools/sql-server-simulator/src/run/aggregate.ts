@@ -2,7 +2,7 @@ import type { ExpressionOf } from '../sql/ast.ts';
 import { fitDecimal, toInteger } from '../types/convert.ts';
 import { hashText, sortKeyOf, type SortKey } from '../types/compare.ts';
 import { outsideSubset, SqlError } from '../types/sql-error.ts';
-import { decimal, family, nvarchar, type SqlType, types, type Value } from '../types/sql-type.ts';
+import { decimal, family, nvarchar, type SqlType, types, type Value, valueText } from '../types/sql-type.ts';
 import type { Compiled, Env } from './context.ts';
 import { as } from './function-kit.ts';
 
@@ -138,7 +138,7 @@ function joining(operand: Compiled, separator: Compiled): AggregateSpec {
       return {
         add: (env) => {
           const value = text(env) as string | null;
-          if (value !== null) parts = parts === null ? value : parts + String(separator.run(env) ?? '') + value;
+          if (value !== null) parts = parts === null ? value : parts + valueText(separator.run(env)) + value;
         },
         result: () => parts,
       };

@@ -1,20 +1,16 @@
+import { buildTable } from './table-builder.ts';
 import type { Statement, StatementOf } from '../sql/ast.ts';
 import type { ParseCache } from '../sql/parser.ts';
 import { parseParameters } from '../sql/parser.ts';
-import type { Isolation } from '../engine/transaction.ts';
 import { converter, storing } from '../types/convert.ts';
 import { endsBatch, outsideSubset, SqlError } from '../types/sql-error.ts';
-import { family, nvarchar, type SqlType, types, type Value } from '../types/sql-type.ts';
+import { family, nvarchar, type SqlType, types, type Value, valueText } from '../types/sql-type.ts';
+import { runDataStatement } from './data-statement.ts';
+import { pause } from './pause.ts';
+import { applyOption } from './settings.ts';
 import { arithmetic } from './arithmetic.ts';
-import { runDelete, runUpdate } from './change.ts';
-import { type Context, emptyEnv, type Variable } from './context.ts';
-import { buildTable, nextObjectId, register, runDdl } from './ddl.ts';
+import { emptyEnv, type Variable } from './context.ts';
 import { compileExpression, compilePredicate } from './expression.ts';
-import { forJson } from './for-json.ts';
-import { findTable } from './from.ts';
-import { Inserter, runInsert } from './insert.ts';
-import { runMerge } from './merge.ts';
-import { compileQuery } from './query.ts';
 import type { StatementResult } from './result.ts';
 import { Scope } from './scope.ts';
 import { type Frame, newFrame, type Session } from './session.ts';
@@ -171,11 +167,11 @@ export class BatchRunner {
         await this.#setVariable(statement, frame);
         return;
       case 'setOption':
-        this.#setOption(statement, frame);
+        applyOption(statement, session, frame);
         return;
       case 'print': {
         const text = await this.#value(statement.value, nvarchar(4000), frame);
-        this.#responder.info(String(text ?? ' '), 0, 0, 1, statement.line);
+        this.#responder.info(valueText(text, ' '), 0, 0, 1, statement.line);
         return;
       }
       case 'throw':
@@ -242,90 +238,13 @@ export class BatchRunner {
       );
     }
     await this.#hook.before(statement, this.#signal);
-    const identity = { explicitFor: session.identityInsert, noted: (value: bigint) => (session.lastIdentity = value) };
-    const result = await session.atomically(frame, this.#signal, (context): StatementResult => {
-      switch (statement.kind) {
-        case 'query':
-          return this.#query(statement, context);
-        case 'insert':
-          return runInsert(statement, context, identity);
-        case 'update':
-          return runUpdate(statement, context, identity);
-        case 'delete':
-          return runDelete(statement, context, identity);
-        case 'merge':
-          return runMerge(statement, context, identity);
-        default:
-          if (!runDdl(statement, context, session.tempTables))
-            throw outsideSubset(`statement ${statement.kind}`, statement.line);
-          return { kind: 'other' };
-      }
-    });
+    const result = await session.atomically(frame, this.#signal, (context) =>
+      runDataStatement(statement, session, context),
+    );
     session.lastError = 0;
     session.rowCount = result.count ?? 0;
     this.#hook.after(statement);
     await this.#responder.result(result);
-  }
-
-  #query(statement: StatementOf<'query'>, context: Context): StatementResult {
-    const { query } = statement;
-    const compiled = compileQuery(query, new Scope(context));
-    const { body } = query;
-    if (body.kind === 'select' && body.into !== undefined)
-      return this.#selectInto(
-        statement,
-        compiled.columns,
-        compiled.run(emptyEnv).map(({ values }) => values),
-        context,
-      );
-    const assigns = body.kind === 'select' && body.items.some(({ variable }) => variable !== undefined);
-    const rows = compiled.run(emptyEnv).map(({ values }) => values);
-    if (assigns) return { kind: 'select', count: rows.length };
-    if (statement.forJson !== undefined) {
-      const text = forJson(compiled.columns, rows, statement.forJson);
-      return {
-        kind: 'select',
-        columns: [{ name: 'JSON_F52E2B61-18A1-11d1-B105-00805F49916B', type: nvarchar(-1) }],
-        rows: text === null ? [] : [[text]],
-        count: rows.length,
-      };
-    }
-    return { kind: 'select', columns: compiled.columns, rows, count: rows.length };
-  }
-
-  #selectInto(
-    statement: StatementOf<'query'>,
-    columns: readonly { readonly name: string; readonly type: SqlType; readonly nullable?: boolean }[],
-    rows: readonly Value[][],
-    context: Context,
-  ): StatementResult {
-    const { body, line } = statement.query;
-    if (body.kind !== 'select' || body.into === undefined) throw outsideSubset('SELECT INTO', line);
-    const { into } = body;
-    const definitions = columns.map(({ name, type, nullable }, position) => {
-      if (name === '')
-        throw new SqlError(1038, `An object or column name is missing or empty (column ${position + 1}).`, 15);
-      return { name, type: type.name === 'null' ? types.int : type, nullable: nullable ?? true, line };
-    });
-    const temporary = into.name.startsWith('#');
-    const table = buildTable(
-      temporary ? -2 : nextObjectId(context),
-      into.schema ?? 'dbo',
-      into.name,
-      definitions,
-      [],
-      !temporary,
-      context,
-    );
-    register(table, context, this.#session.tempTables);
-    const inserter = new Inserter(table, undefined, context, { explicitFor: undefined, noted: () => undefined });
-    const convert = inserter.converters(columns.map(({ type }) => type));
-    for (const values of rows)
-      inserter.insert(
-        values.map((value) => ({ value })),
-        convert,
-      );
-    return { kind: 'insert', count: rows.length };
   }
 
   async #condition(condition: Parameters<typeof compilePredicate>[0], frame: Frame): Promise<boolean> {
@@ -375,41 +294,6 @@ export class BatchRunner {
     });
     variable.value = value;
     this.#session.rowCount = 1;
-  }
-
-  #setOption(statement: StatementOf<'setOption'>, frame: Frame): void {
-    const session = this.#session;
-    const { option, value, target } = statement;
-    switch (option) {
-      case 'ISOLATION':
-        session.setIsolation(value as Isolation);
-        return;
-      case 'NOCOUNT':
-        session.noCount = value === 'ON';
-        return;
-      case 'XACT_ABORT':
-        session.xactAbort = value === 'ON';
-        return;
-      case 'LOCK_TIMEOUT':
-        session.lockTimeoutMs = Number(value);
-        return;
-      case 'DEADLOCK_PRIORITY':
-        session.priority = { LOW: -5, NORMAL: 0, HIGH: 5 }[value as 'LOW'] ?? Number(value);
-        return;
-      case 'IDENTITY_INSERT': {
-        if (target === undefined) return;
-        const table = findTable(target, { session, database: session.database, ...frame } as unknown as Context);
-        if (table === undefined)
-          throw new SqlError(
-            1088,
-            `Cannot find the object "${target.name}" because it does not exist or you do not have permissions.`,
-          );
-        session.identityInsert = value === 'ON' ? table : undefined;
-        return;
-      }
-      default:
-      // The parser has let through only values under which the option changes nothing here.
-    }
   }
 
   async #alterDatabase(statement: StatementOf<'alterDatabase'>, frame: Frame): Promise<void> {
@@ -465,7 +349,7 @@ export class BatchRunner {
       throw new SqlError(caught.number, caught.message, caught.severity, caught.state, caught.line);
     }
     const number = Number(await this.#value(statement.number, types.int, frame));
-    const message = String((await this.#value(statement.message, nvarchar(2048), frame)) ?? '');
+    const message = valueText(await this.#value(statement.message, nvarchar(2048), frame));
     const state = Number(await this.#value(statement.state, types.int, frame));
     if (number < 50_000)
       throw new SqlError(
@@ -487,8 +371,8 @@ export class BatchRunner {
     )
       throw outsideSubset('RAISERROR with a message number', statement.line);
     const args: string[] = [];
-    for (const arg of statement.args) args.push(String((await this.#value(arg, nvarchar(2048), frame)) ?? '(null)'));
-    const message = String(pattern ?? '').replace(/%(?:%|[-+0 #]*\d*(?:\.\d+)?(?:I64)?[diosuxX])/g, (mark) =>
+    for (const arg of statement.args) args.push(valueText(await this.#value(arg, nvarchar(2048), frame), '(null)'));
+    const message = valueText(pattern).replace(/%(?:%|[-+0 #]*\d*(?:\.\d+)?(?:I64)?[diosuxX])/g, (mark) =>
       mark === '%%' ? '%' : (args.shift() ?? '(null)'),
     );
     if (severity > 10) throw new SqlError(50_000, message, severity, state);
@@ -513,7 +397,7 @@ export class BatchRunner {
     try {
       if (statement.kind === 'executeText') {
         const text = await this.#value(statement.text, nvarchar(-1), frame);
-        return (await this.run(String(text ?? ''), newFrame())) ? 'next' : 'abort';
+        return (await this.run(valueText(text), newFrame())) ? 'next' : 'abort';
       }
       if (statement.procedure !== 'sp_executesql')
         throw new SqlError(2812, `Could not find stored procedure '${statement.procedure}'.`, 16, 62);
@@ -534,7 +418,7 @@ export class BatchRunner {
     const parameters =
       declarations === undefined
         ? []
-        : parseParameters(String((await this.#value(declarations.value, nvarchar(-1), frame)) ?? ''));
+        : parseParameters(valueText(await this.#value(declarations.value, nvarchar(-1), frame)));
     const inner = newFrame();
     for (const { name, type } of parameters) inner.variables.set(name.toLowerCase(), { type, value: null });
     const outputs: { readonly from: Variable; readonly to: Variable }[] = [];
@@ -549,7 +433,7 @@ export class BatchRunner {
           : undefined;
       if (to !== undefined) outputs.push({ from: target, to });
     }
-    const ended = await this.run(String((await this.#value(text.value, nvarchar(-1), frame)) ?? ''), inner);
+    const ended = await this.run(valueText(await this.#value(text.value, nvarchar(-1), frame)), inner);
     for (const { from, to } of outputs)
       to.value = storing(
         from.type,
@@ -565,20 +449,4 @@ export class BatchRunner {
 function asSqlError(error: unknown): SqlError {
   if (error instanceof SqlError) return error;
   throw error;
-}
-
-/** Waits, or fails with the signal's reason. */
-export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
-    const abort = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', abort);
-      resolve();
-    }, milliseconds);
-    signal.addEventListener('abort', abort, { once: true });
-  });
 }

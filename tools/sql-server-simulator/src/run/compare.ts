@@ -2,7 +2,7 @@ import type { CompareOperator } from '../sql/ast.ts';
 import { converter } from '../types/convert.ts';
 import { sortKeyOf, type SortKey } from '../types/compare.ts';
 import { rescale } from '../types/decimal.ts';
-import { commonType, family, type SqlType, type Value } from '../types/sql-type.ts';
+import { commonType, family, type SqlType, type Value, valueText } from '../types/sql-type.ts';
 import type { Compiled, Env, Predicate } from './context.ts';
 
 function isExact(type: SqlType): boolean {
@@ -107,7 +107,7 @@ export function like(operand: Compiled, pattern: Compiled, escape: Compiled | un
     const mark = escape?.run(env) ?? null;
     if (value === null || wanted === null) return null;
     if (wanted !== lastPattern || mark !== lastEscape) {
-      test = likeTest(String(wanted), mark === null ? undefined : (mark as string), binary);
+      test = likeTest(valueText(wanted), mark === null ? undefined : (mark as string), binary);
       lastPattern = wanted;
       lastEscape = mark;
     }

@@ -6,7 +6,7 @@ import { sortKeyOf } from '../types/compare.ts';
 import { SqlError } from '../types/sql-error.ts';
 import type { Context, Predicate } from './context.ts';
 import { compilePredicate } from './expression.ts';
-import { columnsOf } from './from.ts';
+import { columnsOf } from './bind.ts';
 import { Scope } from './scope.ts';
 
 type Verb = 'INSERT' | 'UPDATE' | 'DELETE' | 'MERGE';

@@ -109,7 +109,7 @@ function compileCase(expression: ExpressionOf<'case'>, scope: Scope): Compiled {
 
 /** The value beside the first test that holds, or the one after the last test, or NULL; all in their common type. */
 export function firstThat(tests: readonly Predicate[], values: readonly Compiled[]): Compiled {
-  const type = values.reduce((common, { type: next }) => commonType(common, next), types.null as SqlType);
+  const type = values.reduce<SqlType>((common, { type: next }) => commonType(common, next), types.null);
   const branches = values.map(({ type: from, run }) => {
     const convert = converter(from, type);
     return (env: Env) => convert(run(env));

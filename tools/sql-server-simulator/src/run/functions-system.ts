@@ -61,6 +61,15 @@ function findObject(context: Context, text: string, kind: string | undefined): N
   return temp === undefined ? undefined : { id: temp.id, kind: 'U', name: temp.name, schema: 'dbo', parentId: 0 };
 }
 
+const fixedBytes: Partial<Record<string, number>> = {
+  bit: 1,
+  tinyint: 1,
+  smallint: 2,
+  int: 4,
+  date: 3,
+  uniqueidentifier: 16,
+};
+
 const serverProperties: Readonly<Record<string, Value>> = {
   productversion: '0.1.0.0',
   productlevel: 'SIMULATOR',
@@ -81,7 +90,7 @@ const databaseProperties = (context: Context): Readonly<Record<string, string>> 
   snapshotisolationstate: context.database.snapshotAllowed ? '1' : '0',
 });
 
-function caught(read: (context: Context) => Value, type = types.int as ReturnType<typeof nvarchar>): FunctionSpec {
+function caught(read: (context: Context) => Value, type = types.int): FunctionSpec {
   return define(0, 0, (_, { context }) => ({
     type,
     run: () => (context.session.caught === undefined ? null : read(context)),
@@ -166,7 +175,7 @@ export const systemFunctions: Readonly<Record<string, FunctionSpec>> = {
         const type = table?.columns[table.ordinalOf(splitName(columnName)[0] ?? '')]?.type;
         if (type === undefined) return null;
         if (type.length !== 0) return type.length > 0 && type.name.startsWith('n') ? type.length * 2 : type.length;
-        return { bit: 1, tinyint: 1, smallint: 2, int: 4, date: 3, uniqueidentifier: 16 }[type.name as 'bit'] ?? 8;
+        return fixedBytes[type.name] ?? 8;
       },
     ),
   ),

@@ -88,7 +88,7 @@ export const textFunctions: Readonly<Record<string, FunctionSpec>> = {
   LTRIM: mapText((text) => text.replace(/^ +/, '')),
   RTRIM: mapText(trimEnd),
   TRIM: mapText((text) => trimEnd(text.replace(/^ +/, ''))),
-  REVERSE: mapText((text) => [...text].reverse().join('')),
+  REVERSE: mapText((text) => Array.from(text).reverse().join('')),
   LEN: define(1, 1, (args) => {
     const operand = argument(args, 0);
     if (family(operand.type) === 'binary') return strict(types.int, [operand.run], (bytes: Uint8Array) => bytes.length);

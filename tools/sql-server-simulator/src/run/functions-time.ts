@@ -11,8 +11,8 @@ import {
   ticksPerSecond,
 } from '../types/datetime.ts';
 import { outsideSubset, SqlError } from '../types/sql-error.ts';
-import { family, nvarchar, type OffsetTime, type SqlType, types, type Value } from '../types/sql-type.ts';
-import type { Compiled } from './context.ts';
+import { family, nvarchar, type OffsetTime, type SqlType, types, type Value, valueText } from '../types/sql-type.ts';
+import { type Compiled, emptyEnv } from './context.ts';
 import { argument, as, type CallSite, define, type FunctionSpec, strict } from './function-kit.ts';
 
 type Unit =
@@ -85,11 +85,13 @@ const unitTicks: Partial<Record<Unit, bigint>> = {
 };
 
 function unitOf(part: Compiled, site: CallSite): Unit {
-  const name = String(part.run({ rows: [], refs: [], parent: undefined, slots: [] }));
+  const name = valueText(part.run(emptyEnv));
   const unit = Object.hasOwn(unitNames, name.toLowerCase()) ? unitNames[name.toLowerCase()] : undefined;
   if (unit === undefined) throw outsideSubset(`${site.name} with datepart ${name}`, site.line);
   return unit;
 }
+
+const unitMonths: Partial<Record<Unit, number>> = { year: 12, quarter: 3, month: 1 };
 
 /** Strings stand for datetime2(7) in date functions. */
 function momentType(type: SqlType): SqlType {
@@ -150,7 +152,7 @@ function add(unit: Unit, count: bigint, ticks: bigint, site: CallSite): bigint {
   const fixed = unitTicks[unit];
   if (fixed !== undefined) return ticks + fixed * count;
   if (unit === 'nanosecond') return ticks + (count + (count < 0n ? -50n : 50n)) / 100n;
-  const months = { year: 12, quarter: 3, month: 1 }[unit as 'year'];
+  const months = unitMonths[unit];
   if (months === undefined) throw outsideSubset(`${site.name} with datepart ${unit}`, site.line);
   return addMonths(ticks, months * Number(count));
 }

@@ -1,3 +1,7 @@
+import { systemFunctions } from './functions-system.ts';
+import { jsonFunctions } from './functions-json.ts';
+import { timeFunctions } from './functions-time.ts';
+import { textFunctions } from './functions-text.ts';
 import type { ExpressionOf } from '../sql/ast.ts';
 import { expressionKey } from '../sql/ast.ts';
 import { rowversionBytes } from '../engine/database.ts';
@@ -20,10 +24,6 @@ import { comparison } from './compare.ts';
 import type { Compiled, Context, Env } from './context.ts';
 import { compileExpression, compilePredicate, firstThat, isCondition } from './expression.ts';
 import { argument, as, define, type FunctionSpec, strict } from './function-kit.ts';
-import { jsonFunctions } from './functions-json.ts';
-import { systemFunctions } from './functions-system.ts';
-import { textFunctions } from './functions-text.ts';
-import { timeFunctions } from './functions-time.ts';
 import type { Scope } from './scope.ts';
 
 const windowOnly = new Set(['ROW_NUMBER', 'RANK', 'DENSE_RANK', 'NTILE', 'LAG', 'LEAD', 'FIRST_VALUE', 'LAST_VALUE']);

@@ -48,14 +48,12 @@ export function scanTable(
   }
   const wanted: readonly IndexRange[] = path?.ranges(env) ?? [{ prefix: [] }];
   const backwards = path?.backwards === true;
-  let stopped = false;
   for (const range of wanted) {
-    index.tree.scan(range, backwards, ({ key, row }) => {
+    const stopped = index.tree.scan(range, backwards, ({ key, row }) => {
       spend(context);
       const values = mode.view(row);
       if (values === null || !stillMatches(index, key, row, values)) return false;
-      stopped = take(values, row);
-      return stopped;
+      return take(values, row);
     });
     if (stopped) return true;
   }
@@ -75,7 +73,7 @@ export function filteredLeaf(
 ): Iterate {
   return (env, visit) =>
     list(env, (values, ref) => {
-      env.rows[source] = values as Env['rows'][number];
+      env.rows[source] = values;
       env.refs[source] = ref;
       return passes(filters, env) && visit();
     });
@@ -110,7 +108,7 @@ export function hashedLeaf(
   const build = (env: Env): Map<string, Candidate[]> => {
     const built = new Map<string, Candidate[]>();
     list(env, (values, ref) => {
-      env.rows[source] = values as Env['rows'][number];
+      env.rows[source] = values;
       if (!passes(join.own, env)) return false;
       const key = keyText(join.inner, env);
       if (key === undefined) return false;
@@ -126,7 +124,7 @@ export function hashedLeaf(
     const key = keyText(join.outer, env);
     if (key === undefined) return false;
     for (const { values, ref } of table.get(key) ?? []) {
-      env.rows[source] = values as Env['rows'][number];
+      env.rows[source] = values;
       env.refs[source] = ref;
       if (passes(filters, env) && visit()) return true;
     }

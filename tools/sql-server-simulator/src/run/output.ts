@@ -5,7 +5,7 @@ import { SqlError } from '../types/sql-error.ts';
 import { nvarchar, type Value } from '../types/sql-type.ts';
 import type { Compiled, Context } from './context.ts';
 import { compileExpression } from './expression.ts';
-import { columnsOf, requireTable } from './from.ts';
+import { columnsOf, requireTable } from './bind.ts';
 import { type ColumnInfo, Scope, type ScopeSource } from './scope.ts';
 import { expandItems } from './select.ts';
 

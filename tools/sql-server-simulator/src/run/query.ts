@@ -1,21 +1,11 @@
-import type {
-  CommonTable,
-  Expression,
-  OrderItem,
-  Query,
-  QueryBody,
-  SelectCore,
-  SetQuery,
-  TableSource,
-} from '../sql/ast.ts';
-import { acquire } from '../engine/locks.ts';
+import type { CommonTable, Expression, OrderItem, Query, QueryBody, SelectCore, SetQuery } from '../sql/ast.ts';
 import type { Row } from '../engine/row.ts';
 import type { Table } from '../engine/table.ts';
 import { converter } from '../types/convert.ts';
 import { compareKeys, hashText, sortKeyOf, type SortKey } from '../types/compare.ts';
 import { outsideSubset, SqlError } from '../types/sql-error.ts';
-import { commonType, type SqlType, types, type Value } from '../types/sql-type.ts';
-import { emptyEnv, type Env } from './context.ts';
+import { commonType, types, type Value } from '../types/sql-type.ts';
+import { type Env } from './context.ts';
 import { compileExpression } from './expression.ts';
 import { type ColumnInfo, Scope } from './scope.ts';
 import { compileSelect } from './select.ts';
@@ -80,16 +70,15 @@ export function withCommonTables(scope: Scope, commonTables: readonly CommonTabl
  */
 export function compileQuery(query: Query, parent: Scope, options: QueryOptions = {}): CompiledQuery {
   const outer = new Scope(parent.context, parent, withCommonTables(parent, query.with));
-  return compileBody(query.body, query, outer, parent, options);
+  return compileBody(query.body, query, outer, options);
 }
 
 /** The scope of WITH holds no sources, so that columns skip it: depth counts through it all the same. */
-function compileBody(body: QueryBody, query: Query, outer: Scope, parent: Scope, options: QueryOptions): CompiledQuery {
+function compileBody(body: QueryBody, query: Query, outer: Scope, options: QueryOptions): CompiledQuery {
   const wrap = (inner: CompiledQuery): CompiledQuery => ({
     ...inner,
     run: (env, limit) => inner.run({ rows: [], refs: [], parent: env, slots: [] }, limit),
   });
-  void parent;
   if (body.kind === 'select') return wrap(compileSelect(body, query, outer, options));
   if (options.asTarget === true) throw outsideSubset('changing rows through a UNION', body.line);
   return wrap(compileSet(body, query, outer));
@@ -113,7 +102,7 @@ function compileSet(body: SetQuery, query: Query, outer: Scope): CompiledQuery {
     name: column.name,
     type: commonType(column.type, right.columns[position]?.type ?? column.type),
   }));
-  const order = setOrder(query.orderBy, columns, outer);
+  const order = setOrder(query.orderBy, columns);
   const cut = compileCut(query, undefined, outer);
   const keys = columns.map(({ type }) => sortKeyOf(type));
   const hash = (values: readonly Value[]): string =>
@@ -160,9 +149,7 @@ function distinctRows(rows: readonly Value[][], hash: (values: readonly Value[])
 function setOrder(
   orderBy: readonly OrderItem[],
   columns: readonly ColumnInfo[],
-  scope: Scope,
 ): { readonly position: number; readonly descending: boolean; readonly key: (value: Value) => SortKey }[] {
-  void scope;
   return orderBy.map(({ expression, descending }) => {
     const position = positionOf(expression, columns);
     if (position === undefined)
@@ -206,7 +193,7 @@ function compareRows(left: Pending, right: Pending, descending: readonly boolean
 
 function countOf(expression: Expression, scope: Scope, clause: string): (env: Env) => number {
   const compiled = compileExpression(expression, scope);
-  const convert = converter(compiled.type, types.bigint as SqlType);
+  const convert = converter(compiled.type, types.bigint);
   return (env) => {
     const count = convert(compiled.run(env));
     if (count === null)
@@ -248,5 +235,3 @@ export function applyCut<T extends Pending>(rows: readonly T[], { skip, take, pe
   }
   return rows.slice(skip, end);
 }
-
-export { acquire, emptyEnv, type TableSource };

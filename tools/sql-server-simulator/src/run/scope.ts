@@ -68,16 +68,12 @@ export class Scope {
 
   /** @returns where the column is, or undefined; marks scopes whose query thereby depends on an outer one */
   find(parts: readonly string[]): Found | undefined {
-    const crossed: Scope[] = [];
-    for (let scope: Scope | undefined = this, depth = 0; scope !== undefined; scope = scope.parent, depth += 1) {
-      const found = scope.#here(parts);
-      if (found !== undefined) {
-        for (const inner of crossed) inner.usesOuter = true;
-        return { ...found, depth };
-      }
-      crossed.push(scope);
-    }
-    return undefined;
+    const here = this.#here(parts);
+    if (here !== undefined) return { ...here, depth: 0 };
+    const outer = this.parent?.find(parts);
+    if (outer === undefined) return undefined;
+    this.usesOuter = true;
+    return { ...outer, depth: outer.depth + 1 };
   }
 
   /** @throws SqlError 207 or 4104 when there is no such column, 209 when there are two */

@@ -1,9 +1,9 @@
+import { objectsOf } from './functions-system.ts';
 import type { ObjectName } from '../sql/ast.ts';
 import type { Table } from '../engine/table.ts';
 import { outsideSubset } from '../types/sql-error.ts';
 import { family, nvarchar, type SqlType, types, typeText, type Value } from '../types/sql-type.ts';
 import type { Context } from './context.ts';
-import { objectsOf } from './functions-system.ts';
 import type { ColumnInfo } from './scope.ts';
 
 export interface SystemView {

@@ -34,7 +34,7 @@ const twoCharacter = new Set([
   '^=',
   '::',
 ]);
-const oneCharacter = new Set([...'+-*/%&|^~=<>(),.;:!$']);
+const oneCharacter = new Set('+-*/%&|^~=<>(),.;:!$');
 
 class Lexer {
   readonly text: string;

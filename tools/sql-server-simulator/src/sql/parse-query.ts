@@ -356,8 +356,11 @@ export function parseHints(cursor: Cursor): TableHint[] {
       const { upper } = cursor.token;
       if (!knownHints.has(upper)) throw cursor.refuse(`table hint ${cursor.token.text}`);
       cursor.advance();
-      if (upper === 'INDEX' && cursor.takeSymbol('=')) cursor.isSymbol('(') ? parseNames(cursor) : cursor.advance();
-      else if (upper === 'INDEX') cursor.parenthesized(() => cursor.list(() => cursor.advance()));
+      if (upper === 'INDEX') {
+        const single = cursor.takeSymbol('=') && !cursor.isSymbol('(');
+        if (single) cursor.advance();
+        else cursor.parenthesized(() => cursor.list(() => cursor.advance()));
+      }
       hints.push(upper as TableHint);
     } while (cursor.takeSymbol(',') || knownHints.has(cursor.token.upper));
     return hints;

@@ -1,8 +1,8 @@
 /** Windows-1252 in 0x80…0x9F; elsewhere it equals Latin-1. */
 const upper =
   '\u20ac\u0081\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u008d\u017d\u008f\u0090\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u009d\u017e\u0178';
-const toByte = new Map([...upper].map((character, index) => [character.charCodeAt(0), 0x80 + index]));
-// eslint-disable-next-line no-control-regex
+const toByte = new Map(Array.from(upper).map((character, index) => [character.charCodeAt(0), 0x80 + index]));
+
 const ascii = /^[\u0000-\u007f]*$/;
 
 /** @returns the bytes of a varchar (code page 1252); characters outside it become `?`, as on the server */

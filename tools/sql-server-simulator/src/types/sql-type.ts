@@ -347,3 +347,11 @@ export function boundedDecimal(precision: number, scale: number): SqlType {
 export function rank(type: SqlType): number {
   return precedence.indexOf(type.name);
 }
+
+/** @returns a value as plain text, for messages and for what is text already; NULL gives `fallback` */
+export function valueText(value: Value, fallback = ''): string {
+  if (value === null) return fallback;
+  if (typeof value === 'string') return value;
+  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`;
+  return typeof value === 'object' ? value.ticks.toString() : value.toString();
+}

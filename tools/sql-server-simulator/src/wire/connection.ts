@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import type { FaultBoard, Transcript } from '@xva/emulator-kit';
 import type { Database } from '../engine/database.ts';
-import type { Isolation } from '../engine/transaction.ts';
 import { Dropped, faultError, type FaultTarget, statementFaults } from '../faults.ts';
-import { BatchRunner, pause } from '../run/batch.ts';
+import { BatchRunner } from '../run/batch.ts';
+import { pause } from '../run/pause.ts';
 import { newFrame, Session } from '../run/session.ts';
 import type { ParseCache } from '../sql/parser.ts';
-import { SqlError } from '../types/sql-error.ts';
+import { outsideSubset, SqlError } from '../types/sql-error.ts';
 import { ByteReader, ProtocolError } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { encryption, type Login, readLogin, readPrelogin, skipHeaders, writePrelogin } from './login.ts';
@@ -14,6 +14,7 @@ import { type Message, MessageAssembler, packetsOf, packetType } from './packet.
 import { PreparedStatements, runProcedure, textOfCall } from './procedures.ts';
 import { type PacketSink, Reply } from './reply.ts';
 import { readRpc } from './rpc.ts';
+import { manageTransaction } from './transaction-manager.ts';
 import { type Certificate, secureInTds } from './tls.ts';
 import {
   doneStatus,
@@ -46,15 +47,6 @@ class Cancelled extends Error {
     this.name = 'Cancelled';
   }
 }
-
-const isolationLevels: readonly (Isolation | undefined)[] = [
-  undefined,
-  'READ UNCOMMITTED',
-  'READ COMMITTED',
-  'REPEATABLE READ',
-  'SERIALIZABLE',
-  'SNAPSHOT',
-];
 
 /** One client: PRELOGIN, TLS, LOGIN7, then one request at a time; an attention may interrupt it. */
 export class Connection implements PacketSink, FaultTarget {
@@ -355,45 +347,11 @@ export class Connection implements PacketSink, FaultTarget {
       }
       case packetType.transaction:
         skipHeaders(reader);
-        return this.#manageTransaction(reader, session);
+        return manageTransaction(reader, session);
       case packetType.bulk:
-        throw new SqlError(50_999, "not in the simulator's subset: bulk load");
+        throw outsideSubset('bulk load');
       default:
         throw new ProtocolError(`packet type 0x${message.type.toString(16)}`);
-    }
-  }
-
-  /** Transaction Manager Request (MS-TDS 2.2.6.9). */
-  #manageTransaction(reader: ByteReader, session: Session): string {
-    const operation = reader.u16();
-    const name = (): string | undefined => {
-      const bytes = reader.u8();
-      const text = reader.bytes(bytes).toString('utf16le');
-      return text === '' ? undefined : text;
-    };
-    switch (operation) {
-      case 5: {
-        const isolation = isolationLevels[reader.u8()];
-        if (isolation !== undefined) session.isolation = isolation;
-        const label = name();
-        session.begin();
-        session.nameTransaction(label);
-        return 'TM begin';
-      }
-      case 7:
-        session.commit();
-        return 'TM commit';
-      case 8:
-        session.rollback(name());
-        return 'TM rollback';
-      case 9: {
-        const label = name();
-        if (label === undefined) throw new ProtocolError('savepoint without a name');
-        session.save(label);
-        return 'TM save';
-      }
-      default:
-        throw new SqlError(50_999, `not in the simulator's subset: transaction manager request ${operation}`);
     }
   }
 }

@@ -1,4 +1,5 @@
-import { ByteReader, ProtocolError } from './byte-reader.ts';
+import type { ByteReader } from './byte-reader.ts';
+import { ProtocolError } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 
 /** ENCRYPTION values (MS-TDS 2.2.6.5). */
