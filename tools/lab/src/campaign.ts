@@ -1,6 +1,6 @@
 import type { RunView } from '@xva/contracts';
 import { untilAllUp } from './all-up.ts';
-import { historyFaults } from './history.ts';
+import { historyFaults, strayFaults } from './history.ts';
 import type { RequestRow } from './load-book.ts';
 import { formatDuration } from './report.ts';
 import { seededRandom } from './seeded.ts';
@@ -134,7 +134,7 @@ export async function runCampaign(session: Session, options: CampaignOptions): P
     }
   }
   await untilAllUp(session.layout);
-  faults.push(...(await historyFaults(session, asked, expected)));
+  faults.push(...(await historyFaults(session, asked, expected)), ...(await strayFaults(session, asked)));
   for (const fault of faults) print(`FAIL ${fault}`);
   const verdict = faults.length === 0 ? 'every row became one run with the same numbers' : `${faults.length} faults`;
   print(`${kills} kills over ${plan.length} runs, seed ${seed}: ${verdict}`);

@@ -45,8 +45,14 @@ export async function historyFaults(
     const found = await rowFaults(session, request, expected);
     faults.push(...found.map((fault) => `${formatRequestKey(keyOf(request))}: ${fault}`));
   }
+  return faults;
+}
+
+/** Runs of the requests' books that nobody asked for, and dead letters: what a campaign of good requests never leaves. */
+export async function strayFaults(session: Session, requests: readonly RequestRow[]): Promise<readonly string[]> {
+  const faults: string[] = [];
+  const asked = new Set(requests.map((request) => identityOf(request).runId));
   for (const book of new Set(requests.map((request) => request.book))) {
-    const asked = new Set(requests.map((request) => identityOf(request).runId));
     for (const { runId } of await session.api.listRuns(book)) {
       if (!asked.has(runId)) faults.push(`book ${book}: run ${runId} was never asked for`);
     }

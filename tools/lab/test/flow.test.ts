@@ -2,7 +2,7 @@ import { EventPublisher } from '@xva/azure-event-hubs';
 import { buildRunEvent, readFrozen } from '@xva/flow-detect';
 import { runDemo, type DemoCheck } from '../src/demo.ts';
 import { eventually } from '../src/eventually.ts';
-import { jobsOf, historyFaults } from '../src/history.ts';
+import { historyFaults, jobsOf, strayFaults } from '../src/history.ts';
 import { hubConnectionString, hubName } from '../src/layout.ts';
 import type { BookRows, RequestRow } from '../src/load-book.ts';
 import { numbersOf } from '../src/numbers.ts';
@@ -75,6 +75,7 @@ describe('the whole flow, every component a process', () => {
         await untilOver(lab.session, alone, runTimeoutMs);
         const expected = await lab.session.api.results(identityOf(alone).runId);
         expect(await historyFaults(lab.session, [request, alone], expected)).toEqual([]);
+        expect(await strayFaults(lab.session, [request, alone])).toEqual([]);
       }
       // The demo ran the same book under another name.
       const demo = numbersOf(await lab.session.api.results(identityOf(small).runId));
@@ -117,6 +118,7 @@ describe('the whole flow, every component a process', () => {
       await untilOver(lab.session, request, runTimeoutMs);
       expect(await jobsOf(lab.session, runId)).toEqual([`${runId}-a1`]);
       expect(await historyFaults(lab.session, [request], expected)).toEqual([]);
+      expect(await strayFaults(lab.session, [request])).toEqual([]);
     });
   }, 120_000);
 

@@ -42,3 +42,7 @@ export function tradeOf(draft: DraftBook, tradeId: string): DraftBook['trades'][
   if (trade === undefined) throw new Error(`no trade ${tradeId}`);
   return trade;
 }
+
+export function withSettings(draft: DraftBook, settings: Partial<RequestRow>): void {
+  Object.assign(draft.requests[0] ?? {}, settings);
+}

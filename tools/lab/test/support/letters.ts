@@ -40,16 +40,24 @@ async function deadLetters(lab: TestLab, ...verb: readonly string[]): Promise<An
   });
 }
 
-/** Letters of a request that wait, as `dead-letters list --json` shows them. */
-export async function listLetters(lab: TestLab, request: RequestRow): Promise<readonly { readonly id: string }[]> {
-  const { exitCode, lines, errors } = await deadLetters(lab, 'list', '--book', request.book);
+/** Letters that wait, as `dead-letters list --json` shows them. */
+export async function listLetters(
+  lab: TestLab,
+  ...query: readonly string[]
+): Promise<readonly Omit<Letter, 'defects'>[]> {
+  const { exitCode, lines, errors } = await deadLetters(lab, 'list', ...query);
   if (exitCode !== 0) throw new Error(`dead-letters list ended with ${exitCode}: ${errors}`);
-  const { eventId } = identityOf(request);
-  const listed = z.array(letterSchema.omit({ defects: true })).parse(lines);
-  return listed.filter((letter) => letter.eventId === eventId);
+  return z.array(letterSchema.omit({ defects: true })).parse(lines);
 }
 
-/** Waits until a request's event is a dead letter (for the n-th time) and shows it as `dead-letters show --json` does. */
+/** A letter in any state, as `dead-letters show --json` shows it. */
+export async function showLetter(lab: TestLab, id: string): Promise<Letter> {
+  const { exitCode, lines, errors } = await deadLetters(lab, 'show', id);
+  if (exitCode !== 0) throw new Error(`dead-letters show ended with ${exitCode}: ${errors}`);
+  return letterSchema.parse(lines[0]);
+}
+
+/** Waits until a request's event is a dead letter (for the n-th time). */
 export async function untilLetter(lab: TestLab, request: RequestRow, attempts = 1): Promise<Letter> {
   const { eventId } = identityOf(request);
   await eventually(
@@ -61,9 +69,7 @@ export async function untilLetter(lab: TestLab, request: RequestRow, attempts = 
   return eventually(
     `dead letter ${eventId} after ${attempts} attempts`,
     async () => {
-      const { exitCode, lines, errors } = await deadLetters(lab, 'show', eventId);
-      if (exitCode !== 0) throw new Error(`dead-letters show ended with ${exitCode}: ${errors}`);
-      const letter = letterSchema.parse(lines[0]);
+      const letter = await showLetter(lab, eventId);
       return letter.attempts >= attempts ? letter : undefined;
     },
     10_000,
@@ -72,11 +78,11 @@ export async function untilLetter(lab: TestLab, request: RequestRow, attempts = 
 
 export interface Replayed {
   readonly exitCode: number;
-  readonly answer: unknown;
+  readonly answers: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** Replays one letter, whatever becomes of it. */
-export async function replayLetter(lab: TestLab, id: string): Promise<Replayed> {
-  const { exitCode, lines } = await deadLetters(lab, 'replay', id, '--yes');
-  return { exitCode, answer: lines[0] };
+/** Replays letters by id or query, or says what it would do. */
+export async function replayLetters(lab: TestLab, query: readonly string[], yes = true): Promise<Replayed> {
+  const { exitCode, lines } = await deadLetters(lab, 'replay', ...query, ...(yes ? ['--yes'] : []));
+  return { exitCode, answers: z.array(z.record(z.string(), z.unknown())).parse(lines) };
 }
