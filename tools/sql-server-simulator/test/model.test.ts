@@ -118,7 +118,8 @@ async function compare(who: Client, state: State): Promise<void> {
   const { sets } = await who.query(`SELECT Id, S, U FROM dbo.M ORDER BY Id;
     SELECT Id FROM dbo.M WHERE S = 2 ORDER BY Id DESC; SELECT Id FROM dbo.M WHERE S + 0 = 2 ORDER BY Id DESC;
     SELECT Id FROM dbo.M WHERE S IS NULL ORDER BY Id; SELECT Id FROM dbo.M WHERE S > 1 AND S <= 3 ORDER BY S, Id DESC;
-    SELECT Id FROM dbo.M WHERE U = 3 AND U IS NOT NULL; SELECT Id FROM dbo.M WHERE Id BETWEEN 3 AND 8 AND S IN (0, 1, 4) ORDER BY Id`);
+    SELECT Id FROM dbo.M WHERE U = 3 AND U IS NOT NULL; SELECT Id FROM dbo.M WHERE Id BETWEEN 3 AND 8 AND S IN (0, 1, 4) ORDER BY Id;
+    SELECT TOP (3) Id FROM dbo.M WHERE (S = 1 AND Id > 2) OR (S = 3 AND U IS NULL) ORDER BY Id DESC; SELECT TOP (2) Id FROM dbo.M WHERE S IN (4, 0) ORDER BY Id`);
   const pick = (test: (row: (typeof expected)[number]) => boolean): { Id: number }[] =>
     expected.filter(test).map(({ Id }) => ({ Id }));
   expect(sets[0]).toEqual(expected);
@@ -127,6 +128,12 @@ async function compare(who: Client, state: State): Promise<void> {
   expect(sets[3]).toEqual(pick(({ S }) => S === null));
   expect(sets[4]).toEqual([...pick(({ S }) => S === 2).reverse(), ...pick(({ S }) => S === 3).reverse()]);
   expect(sets[5]).toEqual(pick(({ U }) => U === 3));
+  expect(sets[7]).toEqual(
+    pick(({ Id, S, U }) => (S === 1 && Id > 2) || (S === 3 && U === null))
+      .reverse()
+      .slice(0, 3),
+  );
+  expect(sets[8]).toEqual(pick(({ S }) => S === 4 || S === 0).slice(0, 2));
   expect(sets[6]).toEqual(pick(({ Id, S }) => Id >= 3 && Id <= 8 && S !== null && [0, 1, 4].includes(S)));
 }
 

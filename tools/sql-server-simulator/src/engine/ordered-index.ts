@@ -20,6 +20,8 @@ export interface IndexRange {
   readonly high?: Bound;
 }
 
+type EntryTest = (entry: IndexEntry) => boolean;
+
 const chunkSize = 512;
 
 /**
@@ -97,8 +99,8 @@ export class OrderedIndex {
     this.size = 0;
   }
 
-  /** Visits the entries of a range in order (or backwards) until `visit` gives true, and tells whether it did. The index must not change meanwhile. */
-  scan(range: IndexRange, backwards: boolean, visit: (entry: IndexEntry) => boolean): boolean {
+  /** Tests for the edges of a range: what lies before it, and what does not lie behind it. */
+  #edges(range: IndexRange): { readonly before: EntryTest; readonly notAfter: EntryTest } {
     const width = range.prefix.length;
     const descending = this.#descending[width] === true;
     const first = descending ? range.high : range.low;
@@ -107,57 +109,89 @@ export class OrderedIndex {
       const order = compareKeys(entry.key[width] ?? null, bound.value);
       return descending ? -order : order;
     };
-    const beforeRange = (entry: IndexEntry): boolean => {
-      const order = this.#compare(entry.key, range.prefix, width);
-      if (order !== 0) return order < 0;
-      if (first === undefined) return false;
-      const edge = side(entry, first);
-      return first.inclusive ? edge < 0 : edge <= 0;
+    return {
+      before: (entry) => {
+        const order = this.#compare(entry.key, range.prefix, width);
+        if (order !== 0) return order < 0;
+        if (first === undefined) return false;
+        const edge = side(entry, first);
+        return first.inclusive ? edge < 0 : edge <= 0;
+      },
+      notAfter: (entry) => {
+        const order = this.#compare(entry.key, range.prefix, width);
+        if (order !== 0) return order < 0;
+        if (last === undefined) return true;
+        const edge = side(entry, last);
+        return last.inclusive ? edge <= 0 : edge < 0;
+      },
     };
-    const notAfterRange = (entry: IndexEntry): boolean => {
-      const order = this.#compare(entry.key, range.prefix, width);
-      if (order !== 0) return order < 0;
-      if (last === undefined) return true;
-      const edge = side(entry, last);
-      return last.inclusive ? edge <= 0 : edge < 0;
-    };
-    return backwards
-      ? this.#scanBack(beforeRange, notAfterRange, visit)
-      : this.#scanForward(beforeRange, notAfterRange, visit);
   }
 
-  #scanForward(
-    before: (e: IndexEntry) => boolean,
-    notAfter: (e: IndexEntry) => boolean,
-    visit: (e: IndexEntry) => boolean,
-  ): boolean {
-    let [chunkIndex, at] = this.#search(before);
-    for (; chunkIndex < this.#chunks.length; chunkIndex += 1, at = 0) {
-      const chunk = this.#chunks[chunkIndex] ?? [];
-      for (; at < chunk.length; at += 1) {
-        const entry = chunk[at];
-        if (entry === undefined || !notAfter(entry)) return false;
-        if (visit(entry)) return true;
+  /**
+   * Visits the entries of a range in order (or backwards) until `visit` gives true, and tells whether it did. The index
+   * must not change meanwhile.
+   */
+  scan(range: IndexRange, backwards: boolean, visit: EntryTest): boolean {
+    const next = this.#walk(range, backwards);
+    for (let entry = next(); entry !== undefined; entry = next()) if (visit(entry)) return true;
+    return false;
+  }
+
+  /** Visits several ranges with prefixes of one length as one, in the order of the columns behind the prefix. */
+  scanMerged(ranges: readonly IndexRange[], backwards: boolean, visit: EntryTest): boolean {
+    const heads = ranges.flatMap((range) => {
+      const next = this.#walk(range, backwards);
+      const entry = next();
+      return entry === undefined ? [] : [{ entry, next }];
+    });
+    const width = ranges[0]?.prefix.length ?? 0;
+    while (heads.length > 0) {
+      let best = 0;
+      for (let at = 1; at < heads.length; at += 1) {
+        const order = this.#compareTail(heads[at]?.entry, heads[best]?.entry, width);
+        if (backwards ? order > 0 : order < 0) best = at;
       }
+      const head = heads[best];
+      if (head === undefined || visit(head.entry)) return true;
+      const following = head.next();
+      if (following === undefined) heads.splice(best, 1);
+      else head.entry = following;
     }
     return false;
   }
 
-  #scanBack(
-    before: (e: IndexEntry) => boolean,
-    notAfter: (e: IndexEntry) => boolean,
-    visit: (e: IndexEntry) => boolean,
-  ): boolean {
-    let [chunkIndex, at] = this.#search(notAfter);
-    for (; chunkIndex >= 0; chunkIndex -= 1) {
-      const chunk = this.#chunks[chunkIndex] ?? [];
-      for (at = Math.min(at, chunk.length) - 1; at >= 0; at -= 1) {
-        const entry = chunk[at];
-        if (entry === undefined || before(entry)) return false;
-        if (visit(entry)) return true;
-      }
-      at = Number.MAX_SAFE_INTEGER;
+  #compareTail(left: IndexEntry | undefined, right: IndexEntry | undefined, width: number): number {
+    if (left === undefined || right === undefined) return 0;
+    for (let column = width; column < this.#descending.length; column += 1) {
+      const order = compareKeys(left.key[column] ?? null, right.key[column] ?? null);
+      if (order !== 0) return this.#descending[column] === true ? -order : order;
     }
-    return false;
+    return left.row.id - right.row.id;
+  }
+
+  /** Gives the entries of a range one by one, then undefined. */
+  #walk(range: IndexRange, backwards: boolean): () => IndexEntry | undefined {
+    const { before, notAfter } = this.#edges(range);
+    let [chunk, at] = this.#search(backwards ? notAfter : before);
+    if (!backwards) {
+      return () => {
+        while (chunk < this.#chunks.length && at >= (this.#chunks[chunk]?.length ?? 0)) {
+          chunk += 1;
+          at = 0;
+        }
+        const entry = this.#chunks[chunk]?.[at];
+        at += 1;
+        return entry !== undefined && notAfter(entry) ? entry : undefined;
+      };
+    }
+    return () => {
+      while (chunk >= 0 && at <= 0) {
+        chunk -= 1;
+        at = this.#chunks[chunk]?.length ?? 0;
+      }
+      at -= 1;
+      const entry = this.#chunks[chunk]?.[at];
+      return entry !== undefined && !before(entry) ? entry : undefined;
+    };
   }
 }

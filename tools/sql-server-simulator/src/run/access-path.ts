@@ -8,7 +8,7 @@ import { sortKeyOf, type SortKey } from '../types/compare.ts';
 import { pow10, rescale } from '../types/decimal.ts';
 import { family, type SqlType, type Value } from '../types/sql-type.ts';
 import type { Compiled, Env, Predicate } from './context.ts';
-import { compileExpression, compilePredicate } from './expression.ts';
+import { compileExpression, compilePredicate, conjuncts } from './expression.ts';
 import type { Scope } from './scope.ts';
 
 /** One AND-ed part of WHERE or ON, with the sources of this query that it reads. */
@@ -67,8 +67,7 @@ function readsSource(expression: Expression, scope: Scope, source: number): bool
 }
 
 /** What a conjunct says about single columns of a source, if an index could use it. */
-export function restrictionsOf(conjunct: Conjunct, scope: Scope, source: number): Restriction[] {
-  const { expression } = conjunct;
+export function restrictionsOf(expression: Expression, scope: Scope, source: number): Restriction[] {
   const column = (node: Expression): number | undefined => {
     if (node.kind !== 'column') return undefined;
     const found = scope.find(node.parts);
@@ -95,9 +94,33 @@ export function restrictionsOf(conjunct: Conjunct, scope: Scope, source: number)
       const ordinal = column(expression.operand);
       return expression.negated || ordinal === undefined ? [] : [{ ordinal, operator: 'null', values: [] }];
     }
+    case 'logic':
+      return expression.operator === 'or' ? sharedEqualities(expression, scope, source) : [];
     default:
       return [];
   }
+}
+
+function alternatives(expression: Expression): Expression[] {
+  if (expression.kind !== 'logic' || expression.operator !== 'or') return [expression];
+  return [...alternatives(expression.left), ...alternatives(expression.right)];
+}
+
+/** `(Status = 1 AND …) OR (Status = 2 AND …)` says at least `Status IN (1, 2)`. */
+function sharedEqualities(expression: Expression, scope: Scope, source: number): Restriction[] {
+  const branches = alternatives(expression).map((branch) =>
+    conjuncts(branch)
+      .flatMap((part) => restrictionsOf(part, scope, source))
+      .filter(({ operator }) => operator === '='),
+  );
+  const [first = [], ...rest] = branches;
+  return first.flatMap(({ ordinal, values }) => {
+    const others = rest.map((branch) => branch.find((restriction) => restriction.ordinal === ordinal));
+    if (others.includes(undefined)) return [];
+    return [
+      { ordinal, operator: '=' as const, values: [...values, ...others.flatMap((other) => other?.values ?? [])] },
+    ];
+  });
 }
 
 /** Key of a value in a column's index, or undefined when the comparison cannot be done on the column's own keys. */
@@ -155,7 +178,7 @@ export interface AccessPath {
   readonly index: Index;
   readonly ranges: (env: Env) => readonly IndexRange[];
   readonly backwards: boolean;
-  /** The index yields the wanted order. */
+  /** The index yields the wanted order (its ranges merged, if there are several). */
   readonly ordered: boolean;
   /** Columns fixed by equality: 0 means that other ways of joining may be better. */
   readonly fixed: number;
@@ -213,10 +236,19 @@ function boundsOn(table: Table, ordinal: number | undefined, restrictions: reado
   return bounds;
 }
 
-/** Whether, after the fixed columns, the index goes on in the wanted order; and in which direction. */
-function orderOf(index: Index, fixed: number, order: readonly WantedOrder[]): 'forward' | 'backward' | undefined {
+/**
+ * Whether, after the fixed columns, the index goes on in the wanted order; and in which direction. With several ranges
+ * (`single` false) they are merged by the columns behind the fixed ones, so those must be all of the order.
+ */
+function orderOf(
+  index: Index,
+  fixed: number,
+  order: readonly WantedOrder[],
+  single: boolean,
+): 'forward' | 'backward' | undefined {
   const fixedOrdinals = new Set(index.ordinals.slice(0, fixed));
   const wanted = order.filter(({ ordinal }) => !fixedOrdinals.has(ordinal));
+  if (!single && wanted.length < order.length) return undefined;
   let direction: 'forward' | 'backward' | undefined;
   for (const [position, { ordinal, descending }] of wanted.entries()) {
     if (index.ordinals[fixed + position] !== ordinal) return undefined;
@@ -270,12 +302,12 @@ function rangesOf(prefix: ReturnType<typeof equalities>['prefix'], bounds: reado
  */
 export function chooseAccess(
   table: Table,
-  conjuncts: readonly Conjunct[],
+  claimed: readonly Conjunct[],
   restrictions: readonly Restriction[],
   order: readonly WantedOrder[],
   wantsFirst: boolean,
 ): AccessPath | undefined {
-  const texts = new Set(conjuncts.map(({ expression }) => expressionKey(expression)));
+  const texts = new Set(claimed.map(({ expression }) => expressionKey(expression)));
   let best: AccessPath | undefined;
   let bestScore = 0;
   for (const index of table.indexes) {
@@ -283,7 +315,7 @@ export function chooseAccess(
     if (filter !== undefined && !texts.has(expressionKey(filter.expression))) continue;
     const { prefix, single } = equalities(index, table, restrictions);
     const bounds = boundsOn(table, index.ordinals[prefix.length], restrictions);
-    const direction = order.length > 0 && single ? orderOf(index, prefix.length, order) : undefined;
+    const direction = order.length > 0 ? orderOf(index, prefix.length, order, single) : undefined;
     const whole = index.spec.unique && prefix.length === index.ordinals.length ? 20 : 0;
     const score =
       prefix.length * 10 +

@@ -44,7 +44,7 @@ class Planner extends Binder {
     const filters = claimed.map(({ predicate }) => predicate);
     const sources = new Set([index]);
     const restrictions: Restriction[] =
-      table === undefined ? [] : claimed.flatMap((conjunct) => restrictionsOf(conjunct, this.scope, index));
+      table === undefined ? [] : claimed.flatMap(({ expression }) => restrictionsOf(expression, this.scope, index));
     const order = first && index === 0 ? this.options.order() : [];
     const path =
       table === undefined ? undefined : chooseAccess(table, claimed, restrictions, order, this.options.wantsFirst);

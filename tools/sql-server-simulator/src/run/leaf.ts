@@ -1,4 +1,4 @@
-import type { IndexRange } from '../engine/ordered-index.ts';
+import type { IndexEntry, IndexRange } from '../engine/ordered-index.ts';
 import type { Row, Values } from '../engine/row.ts';
 import type { Index, Table } from '../engine/table.ts';
 import { hashText, type SortKey } from '../types/compare.ts';
@@ -48,15 +48,13 @@ export function scanTable(
   }
   const wanted: readonly IndexRange[] = path?.ranges(env) ?? [{ prefix: [] }];
   const backwards = path?.backwards === true;
-  for (const range of wanted) {
-    const stopped = index.tree.scan(range, backwards, ({ key, row }) => {
-      spend(context);
-      const values = mode.view(row);
-      if (values === null || !stillMatches(index, key, row, values)) return false;
-      return take(values, row);
-    });
-    if (stopped) return true;
-  }
+  const visit = ({ key, row }: IndexEntry): boolean => {
+    spend(context);
+    const values = mode.view(row);
+    return values !== null && stillMatches(index, key, row, values) && take(values, row);
+  };
+  if (path?.ordered === true && wanted.length > 1) return index.tree.scanMerged(wanted, backwards, visit);
+  for (const range of wanted) if (index.tree.scan(range, backwards, visit)) return true;
   return false;
 }
 
