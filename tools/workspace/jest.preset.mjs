@@ -11,7 +11,7 @@ export function project(configUrl) {
     displayName: relative(root, rootDir),
     testMatch: ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/**/*.test.ts'],
     testEnvironment: 'node',
-    testEnvironmentOptions: { customExportConditions: ['@xva/source', 'node', 'import', 'node-addons'] },
+    testEnvironmentOptions: { customExportConditions: ['@xva/source', 'node', 'node-addons'] },
     extensionsToTreatAsEsm: ['.ts'],
     transform: {
       '\\.ts$': [

@@ -66,20 +66,21 @@ export async function runUnderKills(
 ): Promise<DisturbedRun> {
   const requestId = await commitRequest(session, request);
   const started = Date.now();
-  const timers = kills.map(({ name, share }) =>
-    setTimeout(() => {
-      session.children.kill(name);
-      options.print(`  ${formatDuration(Date.now() - started).padStart(8)}  killed ${name}`);
-    }, share * options.spanMs),
-  );
-  const stop = (): void => timers.forEach((timer) => clearTimeout(timer));
-  options.signal?.addEventListener('abort', stop, { once: true });
+  const pending = new Set(kills);
+  const kill = (planned: PlannedKill): void => {
+    if (options.signal?.aborted === true || !pending.delete(planned)) return;
+    session.children.kill(planned.name);
+    options.print(`  ${formatDuration(Date.now() - started).padStart(8)}  killed ${planned.name}`);
+  };
+  const timers = kills.map((planned) => setTimeout(kill, planned.share * options.spanMs, planned));
   try {
     const run = await untilOver(session, request, options.timeoutMs);
-    return { request, requestId, run, tookMs: Date.now() - started };
+    const tookMs = Date.now() - started;
+    // A run that was quicker than the undisturbed one: what it outlived dies now and is back during the next.
+    for (const planned of [...pending]) kill(planned);
+    return { request, requestId, run, tookMs };
   } finally {
-    stop();
-    options.signal?.removeEventListener('abort', stop);
+    for (const timer of timers) clearTimeout(timer);
   }
 }
 
