@@ -24,10 +24,15 @@ export function createLogger(component: string, level: LogLevel, destination: De
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: secretPaths.flatMap((path) => [path, `*.${path}`]), censor: '[redacted]' },
-      serializers: { error: describeError, err: describeError },
+      serializers: { error: toFields, err: toFields },
     },
     destination,
   );
+}
+
+/** What was described already (most callers do) stays as it is. */
+function toFields(value: unknown): unknown {
+  return value instanceof Error || typeof value !== 'object' ? describeError(value) : value;
 }
 
 export const silentLogger: Logger = {
