@@ -69,6 +69,8 @@ export const testConstraints = depConstraints.map(({ notDependOnLibsWithTags: _i
     'layer:testkit',
     'layer:emulator-kit',
     'layer:emulator',
+    // The lab's tests take the flow apart.
+    ...(rule.sourceTag === 'layer:lab' ? ['layer:flow'] : []),
   ],
 }));
 export const boundaries = (constraints) => [
