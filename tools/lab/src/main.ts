@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { connectLabSql, controllerOf, sampleRows, type LabAccess } from './access.ts';
+import { formatPipelineBench } from './bench/pipeline-report.ts';
+import { runPipelineBench } from './bench/pipeline.ts';
 import { runCampaign } from './campaign.ts';
 import { killChild, type ChildEvent } from './children.ts';
 import { appNames, type AppName } from './components.ts';
@@ -58,6 +60,33 @@ async function campaign(options: CommonOptions & { kills: string; seed: string }
       `${options.kills} kills, seed ${options.seed}: ${faults.length === 0 ? 'every row became one right result' : `${faults.length} faults`}`,
     );
     process.exitCode = faults.length === 0 ? 0 : 1;
+  } finally {
+    await session.stop();
+  }
+}
+
+async function bench(
+  name: string,
+  options: CommonOptions & { pairs: string; oneShardPairs: string; book: 'demo' | 'small'; timeout: string; json: boolean },
+): Promise<void> {
+  if (name !== 'pipeline') throw new Error(`no benchmark is called ${name}; there is: pipeline`);
+  const told = (line: string): void => {
+    process.stderr.write(`${line}\n`);
+  };
+  const session = await Session.open(sessionOptions(options, { print: told }), notify);
+  try {
+    await session.start();
+    const report = await runPipelineBench({
+      session,
+      pairs: Number(options.pairs),
+      oneShardPairs: Number(options.oneShardPairs),
+      book: options.book,
+      slots: options.slots === undefined ? undefined : Number(options.slots),
+      print: told,
+      signal: stop.signal,
+      timeoutMs: Number(options.timeout) * 1000,
+    });
+    print(options.json ? JSON.stringify(report, null, 2) : formatPipelineBench(report));
   } finally {
     await session.stop();
   }
@@ -150,6 +179,15 @@ common(program.command('up'))
   .option('--book <book>', 'sample book to load', 'demo')
   .action(up);
 
+common(program.command('bench'))
+  .description('benchmarks; `pipeline` compares the whole flow with the bare runner')
+  .argument('<name>', 'pipeline')
+  .option('--pairs <n>', 'alternating pairs of the whole book', '10')
+  .option('--one-shard-pairs <n>', 'pairs of a one-shard run', '20')
+  .option('--book <book>', 'demo or small', 'demo')
+  .option('--timeout <seconds>', 'longest time for one run', '900')
+  .option('--json', 'print the report as JSON', false)
+  .action(bench);
 common(program.command('campaign'))
   .description('seeded kills of every process over many runs; every row must end as one right result')
   .option('--kills <n>', 'kills in all', '20')
