@@ -67,7 +67,13 @@ async function campaign(options: CommonOptions & { kills: string; seed: string }
 
 async function bench(
   name: string,
-  options: CommonOptions & { pairs: string; oneShardPairs: string; book: 'demo' | 'small'; timeout: string; json: boolean },
+  options: CommonOptions & {
+    pairs: string;
+    oneShardPairs: string;
+    book: 'demo' | 'small';
+    timeout: string;
+    json: boolean;
+  },
 ): Promise<void> {
   if (name !== 'pipeline') throw new Error(`no benchmark is called ${name}; there is: pipeline`);
   const told = (line: string): void => {
