@@ -8,8 +8,9 @@ import type { Session } from './session.ts';
 import { commitRequest, identityOf, untilOver } from './undeterred.ts';
 
 /**
- * What may die at any moment: the components, the input API and the emulators. Storage may not: Azurite writes its tables
- * of contents behind, so its death loses acknowledged writes, which the service that it stands for never does.
+ * What may die at any moment: the components, the input API and the emulators. Storage may not: Azurite saves its tables and
+ * its lists of blobs every 5 seconds, so a kill -9 loses acknowledged writes (seen here: a run's record), which the service
+ * that it stands for never does.
  */
 export const killableNames = [
   'xva-db-integrator',

@@ -41,8 +41,8 @@ beforeAll(async () => {
 }, 180_000);
 
 afterAll(async () => {
-  await lab?.close();
-  await front?.close();
+  await lab.close();
+  await front.close();
 }, 60_000);
 
 /** Between tries, before giving up, and on stopping: shorter than in production, for what is waited for here. */

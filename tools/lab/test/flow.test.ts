@@ -21,7 +21,7 @@ describe('the whole flow, every component a process', () => {
     lab = await TestLab.open('flow');
   }, 120_000);
   afterAll(async () => {
-    await lab?.close();
+    await lab.close();
   }, 60_000);
 
   it('keeps every promise of the demo, on the small book', async () => {

@@ -49,7 +49,7 @@ describe(`kill -9 at a random moment of a run (XVA_LAB_SEED=${seed})`, () => {
     });
   }, 180_000);
   afterAll(async () => {
-    await lab?.close();
+    await lab.close();
   }, 60_000);
 
   it.each(shares)(
