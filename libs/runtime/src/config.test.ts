@@ -68,6 +68,7 @@ describe('loadConfig', () => {
     expect(JSON.stringify(shown)).not.toMatch(/very-secret|"s"/);
     expect(configMarkdown(schema)).toContain('| `pollIntervalMs` | `XVA_POLL_INTERVAL_MS` | `250` |');
     expect(configMarkdown(schema)).toContain('hub to read');
+    expect(configMarkdown(schema)).toContain('| `secretList` | `XVA_SECRET_LIST` |  | (secret) |');
     expect(envNameOf('batchURLPrefix')).toBe('XVA_BATCH_URLPREFIX');
   });
 });

@@ -135,9 +135,10 @@ export function describeConfig(schema: ConfigSchema): readonly ConfigRow[] {
 
 /** The rows as a Markdown table. */
 export function configMarkdown(schema: ConfigSchema): string {
-  const lines = describeConfig(schema).map(
-    (row) =>
-      `| \`${row.setting}\` | \`${row.env}\` | ${row.required ? 'required' : `\`${row.default.replaceAll('|', '\\|')}\``} | ${row.secret ? 'secret. ' : ''}${row.description} |`,
-  );
+  const lines = describeConfig(schema).map((row) => {
+    const standard = row.default === '' ? '' : `\`${row.default.replaceAll('|', '\\|')}\``;
+    const description = `${row.description}${row.secret ? ' (secret)' : ''}`.trim().replaceAll('|', '\\|');
+    return `| \`${row.setting}\` | \`${row.env}\` | ${row.required ? 'required' : standard} | ${description} |`;
+  });
   return ['| Setting | Environment | Default | What it is |', '| --- | --- | --- | --- |', ...lines].join('\n');
 }
