@@ -60,7 +60,8 @@ export function processStartTime(pid: number): string | undefined {
 }
 
 /**
- * Kills a child of a lab that another process runs; that lab starts it again.
+ * Kills a child of a lab that another process runs; that lab starts it again. Azurite alone is asked to end: it saves
+ * every few seconds, so a kill -9 would lose acknowledged writes, which the service that it stands for never does.
  *
  * @throws Error when there is no such child, naming the ones there are.
  */
@@ -69,7 +70,7 @@ export function killChild(folder: string, name: string): number {
   const child = state.find((one) => one.name === name && processStartTime(one.pid) === one.startTime);
   if (child === undefined)
     throw new Error(`no ${name} is running here; there are ${state.map((one) => one.name).join(', ')}`);
-  signalGroup(child.pid, 'SIGKILL');
+  signalGroup(child.pid, name === 'azurite' ? 'SIGINT' : 'SIGKILL');
   return child.pid;
 }
 
