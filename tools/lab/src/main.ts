@@ -63,6 +63,39 @@ async function campaign(options: CommonOptions & { kills: string; seed: string }
   }
 }
 
+async function bench(
+  name: string,
+  options: CommonOptions & {
+    pairs: string;
+    oneShardPairs: string;
+    book: 'demo' | 'small';
+    timeout: string;
+    json: boolean;
+  },
+): Promise<void> {
+  if (name !== 'pipeline') throw new Error(`no benchmark is called ${name}; there is: pipeline`);
+  const told = (line: string): void => {
+    process.stderr.write(`${line}\n`);
+  };
+  const session = await Session.open(sessionOptions(options, { print: told }), notify);
+  try {
+    await session.start();
+    const report = await runPipelineBench({
+      session,
+      pairs: Number(options.pairs),
+      oneShardPairs: Number(options.oneShardPairs),
+      book: options.book,
+      slots: options.slots === undefined ? undefined : Number(options.slots),
+      print: told,
+      signal: stop.signal,
+      timeoutMs: Number(options.timeout) * 1000,
+    });
+    print(options.json ? JSON.stringify(report, null, 2) : formatPipelineBench(report));
+  } finally {
+    await session.stop();
+  }
+}
+
 const untilStopped = (): Promise<void> =>
   new Promise((resolve) => {
     if (stop.signal.aborted) resolve();
