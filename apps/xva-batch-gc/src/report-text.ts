@@ -26,6 +26,6 @@ export function outcomeText(outcome: SweepOutcome): string {
   const count = (name: string): number => outcome.acts.filter((act) => act.outcome === name).length;
   return [
     ...(acts.length > 0 ? [table(acts)] : []),
-    `${outcome.outcome}: ${count('swept')} swept, ${count('already-gone')} already gone, ${count('skipped')} skipped`,
+    `${outcome.outcome}: ${count('swept')} swept, ${count('already-gone')} already gone, ${count('skipped')} skipped, ${count('failed')} failed`,
   ].join('\n');
 }

@@ -127,6 +127,8 @@ export const verbs: readonly GcVerb[] = [
         context.output(outcome, outcomeText(outcome));
         if (outcome.outcome === 'refused') throw new CliError(`refused: ${outcome.reason}`, cliExitCodes.refused);
         metrics.swept(outcome.acts);
+        const failed = outcome.acts.filter((act) => act.outcome === 'failed').length;
+        if (failed > 0) throw new CliError(`${failed} items could not be taken; each says why`);
       }),
   },
   {

@@ -10,7 +10,7 @@ function affectedContainers(file: string): string[] {
     encoding: 'utf8',
     env: { ...process.env, NODE_OPTIONS: '', NX_DAEMON: 'false' },
   });
-  return (JSON.parse(run.stdout) as string[]).sort();
+  return (JSON.parse(run.stdout.trim().split('\n').at(-1) ?? '') as string[]).sort();
 }
 
 describe('nx affected touches only what a change reaches', () => {

@@ -112,7 +112,11 @@ export async function readBundle(
     await Promise.allSettled(visits);
     tar.destroy();
     if (error instanceof BundleError || !(error instanceof Error)) throw error;
-    if (error.name === 'ContractError' || /tar|header|unexpected end/i.test(error.message)) throw fail(error.message);
+    // Only what the tar reader itself says is the bundle's fault: a store's error may speak of headers too.
+    const ofTheTar =
+      error.name === 'Error' &&
+      /^(invalid tar header|invalid header|header exceeds|unexpected end of data)/i.test(error.message);
+    if (error.name === 'ContractError' || ofTheTar) throw fail(error.message);
     throw error;
   }
   if (bundle === undefined) throw fail('it is empty');

@@ -16,7 +16,7 @@ export function decide(item: SweepItem, facts: SweepFacts, policy: SweepPolicy, 
     case 'run':
       return decideRun(item, policy, now);
     case 'run-container':
-      if (facts.runState !== 'none') return keep('owned-by-run-record');
+      if (facts.runState !== 'none' && facts.runState !== 'swept') return keep('owned-by-run-record');
       return byAge(policy, 'orphanedRuns', item.lastModified, 'no-run-record', now);
     case 'job':
       return decideJob(item, facts, policy, now);
@@ -36,9 +36,11 @@ function decideRun(item: Extract<SweepItem, { kind: 'run' }>, policy: SweepPolic
   if (record.state === 'swept') return keep('tombstone');
   if (!finalStates.has(record.state)) return keep(`live-${record.state}`);
   if (record.state === 'done' && !item.published) return keep('unpublished-result');
+  // The controller has not yet seen the end of all its jobs.
+  if (record.state !== 'sweeping' && record.finishedAt === null) return keep('still-ending');
   // A sweep that was killed left the record in `sweeping`: whatever its age, it is finished first.
   if (record.state === 'sweeping') return { verdict: 'mark', rule: 'runs', reason: 'sweep-was-interrupted' };
-  return byAge(policy, 'runs', record.finishedAt ?? record.updatedAt, `${record.state}-past-retention`, now);
+  return byAge(policy, 'runs', record.finishedAt ?? '', `${record.state}-past-retention`, now);
 }
 
 function decideJob(
@@ -47,7 +49,10 @@ function decideJob(
   policy: SweepPolicy,
   now: Date,
 ): Verdict {
-  if (facts.runState === 'none') return byAge(policy, 'orphanedRuns', item.since, 'no-run-record', now);
+  // What is found under a tombstone was made after the sweep by somebody who was late: nobody's, like the rest.
+  if (facts.runState === 'none' || facts.runState === 'swept') {
+    return byAge(policy, 'orphanedRuns', item.since, 'no-run-record', now);
+  }
   if (!finalStates.has(facts.runState)) return keep(`live-${facts.runState}`);
   if (item.state === 'completed' || item.state === 'deleting') return keep('goes-with-its-run');
   return byAge(policy, 'leakedJobs', item.since, 'job-active-though-run-over', now);

@@ -41,7 +41,12 @@ export const sweepPolicySchema = z.strictObject({
       requests: z.strictObject({ retainSeconds: seconds }).optional(),
       deadLetters: z.strictObject({ retainSeconds: seconds }).optional(),
     })
-    .prefault({}),
+    .prefault({})
+    .refine(
+      ({ requests, deadLetters }) =>
+        requests === undefined || (deadLetters !== undefined && requests.retainSeconds >= deadLetters.retainSeconds),
+      'requests must be kept at least as long as dead letters: a letter without its frozen request cannot be replayed',
+    ),
 });
 
 export type SweepPolicy = z.infer<typeof sweepPolicySchema>;

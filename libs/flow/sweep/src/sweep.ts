@@ -10,7 +10,7 @@ import { collectReferences } from './references.ts';
 export interface SweepAct {
   readonly kind: MarkedItem['kind'];
   readonly id: string;
-  readonly outcome: 'swept' | 'already-gone' | 'skipped';
+  readonly outcome: 'swept' | 'already-gone' | 'skipped' | 'failed';
   readonly reason: string;
 }
 
@@ -56,7 +56,13 @@ export async function sweep(
   const knowledge = await gatherKnowledge(deps, items);
   for (const item of items) {
     if (options.signal.aborted) return { outcome: 'stopped', acts };
-    const act = await takeOne(deps, policy, item, knowledge);
+    // One thing that cannot be taken (a lease, a legal hold) must not keep the rest for ever.
+    const act = await takeOne(deps, policy, item, knowledge).catch((error: unknown): SweepAct => ({
+      kind: item.kind,
+      id: item.id,
+      outcome: 'failed',
+      reason: error instanceof Error ? error.message : String(error),
+    }));
     acts.push(act);
     await deps.ledger.audit({
       at: deps.clock.now().toISOString(),
@@ -119,6 +125,12 @@ async function takeRun(deps: SweepDeps, policy: SweepPolicy, item: MarkedItem): 
   });
   if (found.record.state !== 'sweeping' && !(await runs.replace(step(found.record, 'sweeping'), found.etag))) {
     return act(item, 'skipped', 'record-changed');
+  }
+  // A pin does not change the record, so it is asked again once nobody else can begin.
+  const swept = await runs.get(item.id);
+  if (swept !== undefined && found.record.state !== 'sweeping' && (await runs.isPinned(item.id))) {
+    await runs.replace({ ...found.record, version: swept.record.version + 1 }, swept.etag);
+    return act(item, 'skipped', 'pinned');
   }
   for (const { jobId } of found.record.attempts) await batch.deleteJob(jobId);
   await storage.deleteRunContainer(runContainerOf(item.id));

@@ -33,7 +33,8 @@ function checkNothingNeededIsGone(world: World, needed: ReadonlyMap<string, read
     const unpublished = record.state === 'done' && !world.published.has(runId);
     if (!(isLive(record.state) || unpublished)) continue;
     expect(world.containers.has(record.container)).toBe(true);
-    expect(world.jobs.has(`${runId}-a1`)).toBe(true);
+    // What an ended run has to show is in its container; its job may go as leaked.
+    if (isLive(record.state)) expect(world.jobs.has(`${runId}-a1`)).toBe(true);
     for (const name of needed.get(runId) ?? [])
       expect([runId, name, world.blobs.object.has(name)]).toEqual([runId, name, true]);
   }
@@ -81,7 +82,8 @@ describe('any interleaving of submissions, ends, pins, marks and killed sweeps',
             let calls = 0;
             world.interrupt = () => {
               calls += 1;
-              if (calls === action.killAt) throw new Killed();
+              // Dead is dead: every call after the kill fails too.
+              if (calls >= action.killAt) throw new Killed();
             };
             await sweep(world.deps(), policy, report, { approved: true, signal: new AbortController().signal }).catch(
               (error: unknown) => {

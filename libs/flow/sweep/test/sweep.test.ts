@@ -130,6 +130,38 @@ describe('sweep', () => {
     expect(approved.outcome).toBe('reportMaxAgeSeconds' in more ? 'refused' : 'done');
   });
 
+  it('goes on after a thing that cannot be taken, and says why', async () => {
+    const world = seeded();
+    world.now += 86_400_000;
+    const report = await mark(world.deps(), all, 'r');
+    world.interrupt = (call) => {
+      if (call === 'delete-container') throw new Error('LeaseIdMissing');
+    };
+    const outcome = await sweep(world.deps(), all, report, { approved: false, signal: new AbortController().signal });
+    if (outcome.outcome !== 'done') throw new Error(outcome.outcome);
+    expect(outcome.acts.filter((act) => act.outcome === 'failed').map((act) => act.reason)).toEqual([
+      'LeaseIdMissing',
+      'LeaseIdMissing',
+    ]);
+    expect(world.blobs['dead-letter'].size).toBe(0);
+    expect(world.records.get(runA)?.record.state).toBe('sweeping');
+  });
+
+  it('keeps a run whose jobs have not all been seen to end', async () => {
+    const world = seeded();
+    world.setState(runA, 'cancelled');
+    const found = world.records.get(runA);
+    if (found !== undefined) world.records.set(runA, { ...found, record: { ...found.record, finishedAt: null } });
+    world.now += 86_400_000;
+    const report = await mark(world.deps(), all, 'r');
+    expect(report.kept['run:still-ending']).toBe(1);
+  });
+
+  it('refuses a policy under which a dead letter would outlive its request', () => {
+    const rules = { requests: { retainSeconds: 1 }, deadLetters: { retainSeconds: 2 } };
+    expect(sweepPolicySchema.safeParse({ ...all, rules }).success).toBe(false);
+  });
+
   it('refuses a report that another policy made', async () => {
     const world = seeded();
     world.now += 86_400_000;
