@@ -43,7 +43,7 @@ definitions:
   - name: run-requests
     mode: outbox
     schedule: { cron: '* * * * *', timezone: UTC }
-    window: { lengthMs: 60000, minDelayMs: 25, maxDelayMs: 250, until: windowEnd }
+    window: { lengthMs: 60000, minDelayMs: 20, maxDelayMs: 50, until: windowEnd }
 `;
 
 /** What the lab lets the collector take: nothing that the demo still needs is ever 20 years old or without a record. */
