@@ -59,11 +59,11 @@ def encode(table: "pa.Table") -> bytes:
 def decode(spec: TableSpec, data: bytes) -> "pa.Table":
     """Reads a table; raises TableError for other columns than the spec's, a null or a number that is none."""
     import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        table = pq.read_table(io.BytesIO(data))
+        # Not read_table, and no pyarrow.compute below: importing what they stand on costs a merge 0.05 s.
+        table = pq.ParquetFile(io.BytesIO(data)).read()
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"table {spec.name}: not readable as Parquet: {error}") from None
     if not table.schema.equals(arrow_schema(spec), check_metadata=False):
@@ -72,7 +72,7 @@ def decode(spec: TableSpec, data: bytes) -> "pa.Table":
         cells = table.column(column.name)
         if not column.nullable and cells.null_count:
             raise TableError(f"table {spec.name}: column {column.name} has an empty cell")
-        if column.type == "double" and not pc.all(pc.is_finite(cells), min_count=0).as_py():
+        if column.type == "double" and not all(cell is None or math.isfinite(cell) for cell in cells.to_pylist()):
             raise TableError(f"table {spec.name}: column {column.name} holds something that is no number")
     return table
 
