@@ -1,7 +1,9 @@
 import nx from '@nx/eslint-plugin';
 import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
-import { boundaries, depConstraints, testConstraints } from './tools/workspace/boundaries.mjs';
+import { boundaries, depConstraints, ensureProjectGraph, testConstraints } from './tools/workspace/boundaries.mjs';
+
+await ensureProjectGraph();
 
 export default tseslint.config(
   { ignores: ['**/dist/**', '**/node_modules/**', '**/.venv/**', '**/generated/**', '.nx/**', '.lab/**'] },

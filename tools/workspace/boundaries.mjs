@@ -1,3 +1,13 @@
+import { createProjectGraphAsync } from '@nx/devkit';
+
+/**
+ * The rule reads Nx's cached graph and, where there is none yet (a fresh clone), skips itself with a mere warning.
+ * Whoever lints computes the graph first, so that the arrows are held on the first run too.
+ */
+export async function ensureProjectGraph() {
+  await createProjectGraphAsync({ exitOnError: true, resetDaemonClient: true });
+}
+
 /** The arrows of docs/flow.md: who may import whom. A test plants a forbidden import and sees it refused. */
 export const depConstraints = [
   {

@@ -1,9 +1,10 @@
 import nx from '@nx/eslint-plugin';
 import { ESLint } from 'eslint';
 import tseslint from 'typescript-eslint';
-import { boundaries, depConstraints } from './boundaries.mjs';
+import { boundaries, depConstraints, ensureProjectGraph } from './boundaries.mjs';
 
 /** Reads `[{file, code}]` on stdin, lints each text as if it lay in that file, prints the boundary messages per entry. */
+await ensureProjectGraph();
 const eslint = new ESLint({
   overrideConfigFile: true,
   overrideConfig: [
