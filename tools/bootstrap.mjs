@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -83,6 +83,39 @@ function setUpPython() {
   return python;
 }
 
+/**
+ * Clients in another language that the tests and benchmarks drive the emulators and services with. Two majors of one
+ * package cannot share an environment, so each set lies in a folder of its own, to be put on PYTHONPATH.
+ */
+async function setUpPythonClients() {
+  const folder = 'tools/workspace/python-clients';
+  const locks = readdirSync(join(root, folder)).filter((file) => file.endsWith('.lock'));
+  const install = (lock) =>
+    new Promise((resolve) => {
+      const target = join(venv, 'clients', lock.replace(/\.lock$/, ''));
+      rmSync(target, { recursive: true, force: true });
+      const args = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--root-user-action=ignore'];
+      const child = spawn(venvPython, [...args, '--target', target, '--require-hashes', '-r', join(folder, lock)], {
+        cwd: root,
+        stdio: ['ignore', 'inherit', 'inherit'],
+      });
+      child.once('error', () => resolve(lock));
+      child.once('close', (code) => resolve(code === 0 ? undefined : lock));
+    });
+  const stamp = stampOf(
+    locks.map((lock) => join(folder, lock)),
+    root,
+  );
+  const stampFile = join(venv, '.xva-clients-stamp');
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
+  const started = Date.now();
+  console.log('setting up Python clients …');
+  const failed = (await Promise.all(locks.map(install))).filter((lock) => lock !== undefined);
+  if (failed.length > 0) fail(`Python clients: ${failed.join(', ')} could not be installed`);
+  writeFileSync(stampFile, stamp);
+  console.log(`Python clients: ready after ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
 const conditions = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
 const commands = {
   setup: undefined,
@@ -90,7 +123,7 @@ const commands = {
   lab: [...conditions, 'tools/lab/src/main.ts'],
   test: ['tools/workspace/test.mjs'],
   soak: ['tools/workspace/soak.mjs'],
-  bench: [...conditions, 'tools/lab/src/main.ts', 'bench'],
+  bench: ['tools/workspace/bench.mjs'],
   generate: ['tools/workspace/generate.mjs'],
 };
 
@@ -99,6 +132,7 @@ if (!(command in commands)) fail(`unknown command ${command}; known: ${Object.ke
 mkdirSync(join(root, 'node_modules'), { recursive: true });
 setUpNode();
 setUpPython();
+if (['test', 'soak', 'bench'].includes(command)) await setUpPythonClients();
 const target = commands[command];
 if (target !== undefined) {
   const node = join(root, 'node_modules/node/bin/node');

@@ -11,3 +11,5 @@ export * from './batch-contract.ts';
 export * from './run-store-contract.ts';
 export * from './package-contracts.ts';
 export * from './sample-event.ts';
+export * from './trial-book.ts';
+export * from './python-client.ts';
