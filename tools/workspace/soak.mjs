@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * `npm run test:soak -- [--base-image IMAGE] [--engine-base-image IMAGE]`: the long campaigns. Prints the commit, so
- * that a failure can be replayed. The images are built and started with buildah (as root, vfs storage and chroot
+ * `npm run test:soak -- [--seed N] [--only NAME,…] [--kills N] [--base-image IMAGE] [--engine-base-image IMAGE]`: the
+ * long campaigns: that over the whole flow, and every room's `soak/<name>.soak.ts` (a program that takes `--seed N`,
+ * ends with 1 on a broken promise and prints what it tried). Prints commit and seed, so that a failure can be replayed. The images are built and started with buildah (as root, vfs storage and chroot
  * isolation, no daemon) where it is installed and base images are given; else that part says that it was skipped.
  */
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -39,17 +42,30 @@ function image(name, baseImage, command) {
   spawnSync('buildah', ['rm', container], { env: { ...process.env, ...buildah } });
 }
 
-console.log(`commit ${spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout.trim()}`);
-const node = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning', 'tools/lab/src/main.ts'];
-step('crash campaign over the whole flow', process.execPath, [
-  ...node,
-  'campaign',
-  '--kills',
-  valueOf('--kills') ?? '20',
-  '--seed',
-  valueOf('--seed') ?? String(Date.now() % 1_000_000),
-]);
-image('xva-batch-gc', valueOf('--base-image'), ['node', '/app/main.js', '--help']);
-image('xva-engine', valueOf('--engine-base-image'), ['xva-engine', '--version']);
+const seed = valueOf('--seed') ?? String(Date.now() % 1_000_000);
+const only = valueOf('--only')?.split(',');
+const wanted = (name) => only === undefined || only.includes(name);
+const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning', '--expose-gc'];
+
+console.log(
+  `commit ${spawnSync('git', ['rev-parse', 'HEAD'], { cwd: root, encoding: 'utf8' }).stdout.trim()}, seed ${seed}`,
+);
+if (wanted('campaign')) {
+  const kills = valueOf('--kills') ?? '20';
+  const campaign = [...flags, 'tools/lab/src/main.ts', 'campaign', '--kills', kills, '--seed', seed];
+  step('crash campaign over the whole flow', process.execPath, campaign);
+}
+const inRooms = globSync('{apps,libs,tools}/**/soak/*.soak.ts', {
+  cwd: root,
+  exclude: (name) => name === 'node_modules' || name === 'dist',
+});
+for (const file of inRooms.sort()) {
+  const name = basename(file, '.soak.ts');
+  if (wanted(name)) step(file, process.execPath, [...flags, file, '--seed', seed]);
+}
+if (wanted('images')) {
+  image('xva-batch-gc', valueOf('--base-image'), ['node', '/app/main.js', '--help']);
+  image('xva-engine', valueOf('--engine-base-image'), ['xva-engine', '--version']);
+}
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.failed === 0 ? 0 : 1;
