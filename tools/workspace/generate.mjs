@@ -9,3 +9,8 @@ for (const step of steps) {
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }
+const calendars = spawnSync('.venv/bin/python', ['libs/sql-polling/calendars/generate.py'], {
+  cwd: root,
+  stdio: 'inherit',
+});
+if (calendars.status !== 0) process.exit(calendars.status ?? 1);

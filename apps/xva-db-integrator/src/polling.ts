@@ -2,9 +2,9 @@ import { pollOnce, type DetectDeps, type PollOutcome } from '@xva/flow-detect';
 import type { Clock, Random } from '@xva/runtime';
 import {
   afterPoll,
-  cronTicks,
   dueTicks,
   openWindow,
+  scheduleTicks,
   ticksMeanwhile,
   type DueTicks,
   type PollingDefinition,
@@ -54,7 +54,7 @@ const longestSleepMs = 60_000;
 export async function runSchedule(deps: PollingDeps): Promise<void> {
   const { definition, clock, stopTaking, metrics } = deps;
   const { schedule, window, name } = definition;
-  const ticks = cronTicks(schedule);
+  const ticks = scheduleTicks(definition);
   const counted = (due: DueTicks): DueTicks => {
     metrics.ticks(name, 'run', due.run.length);
     metrics.ticks(name, 'dropped', due.dropped);

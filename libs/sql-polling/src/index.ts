@@ -1,3 +1,14 @@
+export {
+  asOfDate,
+  builtInCalendars,
+  businessCalendar,
+  CalendarRangeError,
+  joint,
+  UnknownCalendarError,
+  type BusinessCalendar,
+  type CalendarRule,
+} from './calendar/business-calendar.ts';
+export { dayNumber, localDate, plusDays, weekdayOf, type IsoDate } from './calendar/dates.ts';
 export { SqlConnection, type Encryption, type SqlConnectionOptions } from './client/connection.ts';
 export { SqlError, type SqlErrorKind } from './client/errors.ts';
 export { SqlPool } from './client/pool.ts';
@@ -12,7 +23,15 @@ export {
 export { IdentifierError, quoteIdentifier, quoteTable } from './identifiers.ts';
 export * from './outbox/source.ts';
 export type { DetailRows, SourceRow } from './outbox/rows.ts';
-export { cronTicks, dueTicks, ticksMeanwhile, type DueTicks, type Ticks } from './schedule/ticks.ts';
+export {
+  cronTicks,
+  dueTicks,
+  onBusinessDays,
+  scheduleTicks,
+  ticksMeanwhile,
+  type DueTicks,
+  type Ticks,
+} from './schedule/ticks.ts';
 export { afterPoll, openWindow, type PollFinding, type PollingWindow, type WindowState } from './schedule/window.ts';
 export { rowStatus } from './statements/claim.ts';
 export { sessionSql } from './statements/session.ts';

@@ -41,7 +41,10 @@ export function parseDefinitions(text: string, file: string): readonly PollingDe
   }));
   if (document.errors.length > 0) throw new DefinitionFileError(file, faults);
   const result = definitionFileSchema.safeParse(document.toJS({ maxAliasCount: 100 }));
-  if (result.success && faults.length === 0) return result.data.definitions;
+  if (result.success && faults.length === 0) {
+    const { calendars, definitions } = result.data;
+    return definitions.map((definition) => ({ ...definition, calendarRules: calendars }));
+  }
   const issues = (result.error?.issues ?? []).flatMap((issue) => {
     // Unknown keys are one issue at their parent; each gets its own line.
     const names = issue.code === 'unrecognized_keys' ? issue.keys : [undefined];

@@ -1,5 +1,7 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
+import { businessCalendar, type CalendarRule } from '../calendar/business-calendar.ts';
+import { dayNumber } from '../calendar/dates.ts';
 import { isPlainIdentifier } from '../identifiers.ts';
 
 /** What a request row says, by the contract's names. */
@@ -143,6 +145,8 @@ const schedule = z
     misfire: z.enum(['all', 'last', 'none']).default('last'),
     /** A tick that comes while the one before still runs: dropped, or run once when that one ends. */
     overlap: z.enum(['skip', 'queue']).default('skip'),
+    /** Ticks whose local date is a holiday in any of these do not exist. */
+    calendars: z.array(z.string()).max(10).default([]),
   })
   .superRefine(({ cron, timezone }, context) => {
     try {
@@ -203,9 +207,46 @@ export const pollingDefinitionSchema = z.strictObject({
   maxDetailRows: z.int().min(1).max(1_000_000).default(1_000_000),
 });
 
+const isoDate = z.string().refine((text) => {
+  try {
+    dayNumber(text);
+    return true;
+  } catch {
+    return false;
+  }
+}, 'must be a date, YYYY-MM-DD');
+
+/** A calendar of the file's own, or corrections to a built-in one of that name. */
+const calendarRule = z
+  .strictObject({
+    joins: z.array(z.string()).max(10).default([]),
+    add: z.array(isoDate).max(2_000).default([]),
+    remove: z.array(isoDate).max(2_000).default([]),
+  })
+  .superRefine(({ add, remove }, context) => {
+    for (const date of add.filter((one) => remove.includes(one))) {
+      context.addIssue({ code: 'custom', path: ['add'], message: `${date} is also in remove` });
+    }
+  }) satisfies z.ZodType<CalendarRule>;
+
 export const definitionFileSchema = z
-  .strictObject({ version: z.literal(1), definitions: z.array(pollingDefinitionSchema).min(1).max(100) })
-  .superRefine(({ definitions }, context) => {
+  .strictObject({
+    version: z.literal(1),
+    calendars: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,39}$/), calendarRule).default({}),
+    definitions: z.array(pollingDefinitionSchema).min(1).max(100),
+  })
+  .superRefine(({ definitions, calendars }, context) => {
+    const known = (name: string, path: PropertyKey[]) => {
+      try {
+        businessCalendar(name, calendars);
+      } catch (error) {
+        context.addIssue({ code: 'custom', path, message: (error as Error).message });
+      }
+    };
+    for (const name of Object.keys(calendars)) known(name, ['calendars', name]);
+    definitions.forEach(({ schedule: { calendars: names } }, index) => {
+      names.forEach((name, at) => known(name, ['definitions', index, 'schedule', 'calendars', at]));
+    });
     definitions.forEach(({ name }, index) => {
       const first = definitions.findIndex((other) => other.name === name);
       if (first < index) {
@@ -215,5 +256,8 @@ export const definitionFileSchema = z
     });
   });
 
-export type PollingDefinition = z.infer<typeof pollingDefinitionSchema>;
+/** One definition; `calendarRules` is what its file says of calendars. */
+export type PollingDefinition = z.infer<typeof pollingDefinitionSchema> & {
+  readonly calendarRules?: Readonly<Record<string, CalendarRule>>;
+};
 export type DetailName = keyof PollingDefinition['details'];

@@ -1,4 +1,6 @@
 import { Cron } from 'croner';
+import { businessCalendar, joint, type BusinessCalendar } from '../calendar/business-calendar.ts';
+import { localDate } from '../calendar/dates.ts';
 import type { PollingDefinition } from '../definition/schema.ts';
 
 /** When a schedule comes due; the wall clock and its daylight saving are croner's. */
@@ -16,6 +18,65 @@ export function cronTicks(schedule: Pick<PollingDefinition['schedule'], 'cron' |
     // The library looks strictly before its argument, which is at whole seconds.
     latest: (from) => job.previousRuns(1, new Date(Math.floor(from.getTime() / 1000) * 1000 + 1000))[0] ?? null,
   };
+}
+
+const hourMs = 3_600_000;
+
+/** A calendar may close for good; nobody looks further than this for the next open day. */
+const furthestClosedDays = 366;
+
+/**
+ * Those ticks only whose local date is a business day. The others do not exist: no misfire policy runs them, and none is
+ * counted as dropped.
+ */
+export function onBusinessDays(ticks: Ticks, calendar: BusinessCalendar, timezone: string): Ticks {
+  const closed = (tick: Date) => !calendar.isBusinessDay(localDate(tick, timezone));
+  /** The last second, in that direction, on the tick's local date. */
+  const leave = (tick: Date, direction: 1 | -1): Date => {
+    const date = localDate(tick, timezone);
+    const isSame = (ms: number) => localDate(new Date(ms), timezone) === date;
+    let inside = tick.getTime();
+    let beyond = inside + direction * hourMs;
+    for (; isSame(beyond); beyond += direction * hourMs) inside = beyond;
+    while (Math.abs(beyond - inside) > 1_000) {
+      const middle = Math.round((inside + beyond) / 2_000) * 1_000;
+      if (isSame(middle)) inside = middle;
+      else beyond = middle;
+    }
+    return new Date(inside);
+  };
+  const seek = (first: Date | null, step: (from: Date) => Date | null, direction: 1 | -1): Date | null => {
+    let tick = first;
+    let days = 0;
+    let skipped = '';
+    while (tick !== null && closed(tick)) {
+      const date = localDate(tick, timezone);
+      if (date !== skipped) {
+        days += 1;
+        skipped = date;
+        if (days > furthestClosedDays) return null;
+        tick = step(leave(tick, direction));
+      } else {
+        tick = step(tick);
+      }
+    }
+    return tick;
+  };
+  return {
+    next: (from) => seek(ticks.next(from), (at) => ticks.next(at), 1),
+    latest: (from) => seek(ticks.latest(from), (at) => ticks.latest(new Date(at.getTime() - 1000)), -1),
+  };
+}
+
+/** A definition's ticks: its cron in its zone, on the business days of its calendars. */
+export function scheduleTicks({
+  schedule,
+  calendarRules,
+}: Pick<PollingDefinition, 'schedule' | 'calendarRules'>): Ticks {
+  const ticks = cronTicks(schedule);
+  if (schedule.calendars.length === 0) return ticks;
+  const calendars = schedule.calendars.map((name) => businessCalendar(name, calendarRules));
+  return onBusinessDays(ticks, joint(calendars), schedule.timezone);
 }
 
 /** A tick that was due this long ago is still on time. */
