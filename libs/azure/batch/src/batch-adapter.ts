@@ -1,25 +1,23 @@
-import type { BatchServiceModels as Models } from '@azure/batch';
-import { addInBulk } from './bulk.ts';
 import { RetryingBatchClient, type BatchClientOptions } from './client.ts';
 import { BatchError } from './errors.ts';
 import {
   sameJob,
-  sameTask,
   toJob,
   toJobFacts,
   toPoolFacts,
-  toTask,
   toTaskFacts,
   type JobFacts,
   type JobSpec,
   type PoolFacts,
+  type TaskChanges,
   type TaskCounts,
   type TaskFacts,
   type TaskSpec,
 } from './shapes.ts';
+import { factsSelect, Tasks } from './tasks.ts';
 
 export interface BatchAdapterOptions extends BatchClientOptions {
-  /** Collections in flight at a time. */
+  /** Collections in flight at a time (default 32); fewer while Batch throttles. */
   readonly bulkParallelism?: number | undefined;
   /** Names of job metadata and task environment that vary by nature and do not count when contents are compared. */
   readonly varyingNames?: readonly string[] | undefined;
@@ -34,8 +32,6 @@ export type AddTasksOutcome =
   | (Refusal & { readonly taskId: string | undefined });
 
 const jobClosed = new Set(['JobCompleted', 'JobBeingTerminated', 'JobBeingDeleted', 'JobNotActive']);
-const listSelect = 'id,state,executionInfo,nodeInfo';
-const contentSelect = 'id,commandLine,containerSettings,resourceFiles,environmentSettings';
 const fileGone = new Set([
   'TaskFilesUnavailable',
   'TaskFilesCleanedup',
@@ -46,14 +42,14 @@ const fileGone = new Set([
 /** One Batch account. Foreseen outcomes are in the results; what cannot be helped is a BatchError. */
 export class BatchAdapter {
   readonly #client: RetryingBatchClient;
-  readonly #parallelism: number;
+  readonly #tasks: Tasks;
   readonly #varying: ReadonlySet<string>;
 
   /** @throws BatchError when only one of account name and key is given. */
   constructor(options: BatchAdapterOptions) {
     this.#client = new RetryingBatchClient(options);
-    this.#parallelism = options.bulkParallelism ?? 8;
     this.#varying = new Set(options.varyingNames ?? []);
+    this.#tasks = new Tasks(this.#client, options.bulkParallelism ?? 32, this.#varying);
   }
 
   async poolFacts(poolId: string): Promise<PoolFacts | undefined> {
@@ -155,68 +151,34 @@ export class BatchAdapter {
   }
 
   /**
-   * Adds tasks by collections. A task that exists with the same content is success; one with other content is a
-   * `conflict`. Repeating the call after any failure is the same act.
+   * Adds tasks by collections, in no order. A task that exists with the same content is success; one with other content
+   * is a `conflict`, and the first thousand are named. Repeating the call after any failure is the same act. The tasks
+   * may be a stream of any length: no more than what is in flight is held.
+   *
+   * @param options `signal` stops the call: requests in flight are dropped (their tasks may be there or not), and it
+   *   rejects with the signal's reason. `onProgress` hears after each answer how many tasks are settled, of how many (undefined for a stream).
+   * @throws BatchError when a request fails for good; whatever the stream throws
    */
   async addTasks(
     jobId: string,
-    specs: readonly TaskSpec[],
-    options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void } = {},
+    specs: Iterable<TaskSpec> | AsyncIterable<TaskSpec>,
+    options: { signal?: AbortSignal; onProgress?: (done: number, total: number | undefined) => void } = {},
   ): Promise<AddTasksOutcome> {
     try {
-      const counts = await addInBulk(specs.map(toTask), {
-        send: (tasks) =>
-          this.#client.call(
-            `tasks of ${jobId}`,
-            (client, call) => client.task.addCollection(jobId, tasks, call),
-            options.signal,
-          ),
-        parallelism: this.#parallelism,
-        policy: this.#client.policy,
-        clock: this.#client.clock,
-        random: this.#client.random,
-        ...options,
-      });
-      const [first] = counts.refused;
-      if (first !== undefined)
-        return jobClosed.has(first.code) ? { outcome: 'job-closed' } : { outcome: 'refused', ...first };
-      const differing = await this.#differing(jobId, specs, counts.existed);
-      if (differing.length > 0) return { outcome: 'conflict', taskIds: differing };
-      return { outcome: 'added', created: counts.created.length, existed: counts.existed.length };
+      const { refused, differing, created, existed } = await this.#tasks.add(jobId, specs, options);
+      if (refused !== undefined) {
+        const { taskId, code, message } = refused;
+        return jobClosed.has(code) ? { outcome: 'job-closed' } : { outcome: 'refused', taskId, code, message };
+      }
+      return differing.length > 0
+        ? { outcome: 'conflict', taskIds: differing }
+        : { outcome: 'added', created, existed };
     } catch (error) {
       if (isCode(error, jobClosed)) return { outcome: 'job-closed' };
       if (isAbsent(error)) return { outcome: 'job-absent' };
-      if (error instanceof BatchError && (error.status === 400 || error.status === 413))
+      if (error instanceof BatchError && error.status === 400)
         return { outcome: 'refused', taskId: undefined, code: error.code, message: error.detail };
       throw error;
-    }
-  }
-
-  async #differing(jobId: string, specs: readonly TaskSpec[], existing: readonly string[]): Promise<readonly string[]> {
-    if (existing.length === 0) return [];
-    const wanted = new Map(specs.map((spec) => [spec.id.toLowerCase(), spec]));
-    const ids = new Set(existing.map((id) => id.toLowerCase()));
-    const differing: string[] = [];
-    for await (const task of this.#tasks(jobId, contentSelect)) {
-      const id = (task.id ?? '').toLowerCase();
-      const spec = wanted.get(id);
-      if (spec !== undefined && ids.has(id) && !sameTask(spec, task, this.#varying)) differing.push(spec.id);
-    }
-    return differing;
-  }
-
-  async *#tasks(jobId: string, select: string, filter?: string): AsyncGenerator<Models.CloudTask> {
-    const target = `tasks of ${jobId}`;
-    const taskListOptions = { select, ...(filter === undefined ? {} : { filter }) };
-    const first = await this.#client.call(target, (client, options) =>
-      client.task.list(jobId, { ...options, taskListOptions }),
-    );
-    yield* first;
-    for (let next = first.odatanextLink; next !== undefined;) {
-      const link = next;
-      const page = await this.#client.call(target, (client, options) => client.task.listNext(link, options));
-      yield* page;
-      next = page.odatanextLink;
     }
   }
 
@@ -224,17 +186,27 @@ export class BatchAdapter {
   async listTasks(jobId: string, filter?: string): Promise<readonly TaskFacts[] | undefined> {
     return this.#orAbsent(async () => {
       const found: TaskFacts[] = [];
-      for await (const task of this.#tasks(jobId, listSelect, filter)) found.push(toTaskFacts(task));
+      for await (const task of this.#tasks.list(jobId, factsSelect, filter)) found.push(toTaskFacts(task));
       return found;
     });
   }
 
+  /**
+   * Watches a job of any size for a few requests a look: one for the counts, and a page per 1000 tasks that changed state
+   * since the look that gave `cursor`. The first look (no cursor) tells the tasks that have left `active`. Undefined when
+   * there is no such job.
+   *
+   * @param overlapMs how far a look reaches back before the last change seen, since Batch's lists may lag behind
+   */
+  async taskChanges(jobId: string, cursor?: string, overlapMs = 5_000): Promise<TaskChanges | undefined> {
+    return this.#orAbsent(async () => {
+      const counts = await this.#counts(jobId);
+      return { counts, ...(await this.#tasks.changes(jobId, cursor, overlapMs)) };
+    });
+  }
+
   async getTask(jobId: string, taskId: string): Promise<TaskFacts | undefined> {
-    return this.#orAbsent(() =>
-      this.#client.call(`task ${jobId}/${taskId}`, async (client, options) =>
-        toTaskFacts(await client.task.get(jobId, taskId, { ...options, taskGetOptions: { select: listSelect } })),
-      ),
-    );
+    return this.#orAbsent(async () => toTaskFacts(await this.#tasks.get(jobId, taskId, factsSelect)));
   }
 
   /**
@@ -292,13 +264,15 @@ export class BatchAdapter {
   }
 
   async taskCounts(jobId: string): Promise<TaskCounts | undefined> {
-    return this.#orAbsent(async () => {
-      const { taskCounts } = await this.#client.call(`job ${jobId}`, (client, options) =>
-        client.job.getTaskCounts(jobId, options),
-      );
-      const { active, running, completed, succeeded, failed } = taskCounts;
-      return { active, running, completed, succeeded, failed };
-    });
+    return this.#orAbsent(() => this.#counts(jobId));
+  }
+
+  async #counts(jobId: string): Promise<TaskCounts> {
+    const { taskCounts } = await this.#client.call(`job ${jobId}`, (client, options) =>
+      client.job.getTaskCounts(jobId, options),
+    );
+    const { active, running, completed, succeeded, failed } = taskCounts;
+    return { active, running, completed, succeeded, failed };
   }
 
   /** One cheap authenticated request, for health checks. */

@@ -3,8 +3,9 @@ import { Agent as HttpsAgent } from 'node:https';
 import { BatchServiceClient, type BatchServiceModels as Models } from '@azure/batch';
 import { DefaultAzureCredential, type TokenCredential } from '@azure/identity';
 import { retry, systemClock, type Clock, type Random, type RetryPolicy } from '@xva/runtime';
-import { entraCredentials, sharedKeyCredentials } from './credentials.ts';
+import { entraAuthorizer, sharedKeyAuthorizer, type Authorizer } from './credentials.ts';
 import { BatchError, translateError } from './errors.ts';
+import { RestClient } from './rest.ts';
 
 export interface BatchClientOptions {
   /** `https://<account>.<region>.batch.azure.com`; no path, since the client loses it. */
@@ -33,15 +34,22 @@ export interface CallOptions {
   readonly abortSignal: AbortSignalLike;
 }
 
+/** Sockets of one adapter; more wait in line. */
+const maxSockets = 128;
+
 /**
- * The official client with its own retries off (it never tries 429 again and waits half a minute after a reset) and
- * ours around every request: 429, 408 and 5xx with Retry-After, lost connections, capped back-off with full jitter.
+ * Two ways to one account: the official client for pools, jobs, single acts and files, its own retries off (it never
+ * tries 429 again and waits half a minute after a reset), and our own REST path for adding and reading tasks in bulk. One
+ * set of sockets, one proof of identity and one retry policy serve both: 429, 408 and 5xx with Retry-After, lost
+ * connections, capped back-off with full jitter, a 401 with a fresh token.
  */
 export class RetryingBatchClient {
   readonly policy: RetryPolicy;
   readonly clock: Clock;
   readonly random: Random;
+  readonly rest: RestClient;
   readonly #client: BatchServiceClient;
+  readonly #authorizer: Authorizer;
   readonly #agents: readonly [HttpAgent, HttpsAgent];
   readonly #timeoutMs: number;
   readonly #onRetry: BatchClientOptions['onRetry'];
@@ -58,36 +66,63 @@ export class RetryingBatchClient {
     this.policy = { ...defaultRetryPolicy, ...options.retryPolicy };
     this.#timeoutMs = options.requestTimeoutMs ?? 30_000;
     this.#onRetry = options.onRetry;
-    this.#agents = [new HttpAgent({ keepAlive: true }), new HttpsAgent({ keepAlive: true })];
-    const credentials =
+    this.#agents = [new HttpAgent({ keepAlive: true, maxSockets }), new HttpsAgent({ keepAlive: true, maxSockets })];
+    this.#authorizer =
       accountName !== undefined && accountKey !== undefined
-        ? sharedKeyCredentials(accountName, accountKey)
-        : entraCredentials(options.credential ?? new DefaultAzureCredential(), () => this.clock.now().getTime());
-    this.#client = new BatchServiceClient(credentials, options.endpoint.replace(/\/+$/, ''), {
+        ? sharedKeyAuthorizer(accountName, accountKey)
+        : entraAuthorizer(options.credential ?? new DefaultAzureCredential(), () => this.clock.now().getTime());
+    const endpoint = rootOf(options.endpoint);
+    this.rest = new RestClient({
+      endpoint,
+      authorizer: this.#authorizer,
+      agents: this.#agents,
+      timeoutMs: this.#timeoutMs,
+      now: () => this.clock.now(),
+    });
+    this.#client = new BatchServiceClient(this.#authorizer.sdk, endpoint, {
       noRetryPolicy: true,
       agentSettings: { http: this.#agents[0], https: this.#agents[1] },
     });
   }
 
-  /** One operation with retries. `target` names the thing in errors. @throws BatchError */
+  /** One operation of the official client with retries. `target` names the thing in errors. @throws BatchError */
   async call<T>(
     target: string,
     operation: (client: BatchServiceClient, options: CallOptions) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
-    return retry(() => this.#once(target, operation, signal), {
+    return this.retrying(() => this.#once(target, operation, signal), signal);
+  }
+
+  /** An operation of any kind, tried again as the policy says. @throws BatchError */
+  async retrying<T>(operation: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    let startedMs = 0;
+    const attempt = (): Promise<T> => {
+      startedMs = this.clock.now().getTime();
+      return operation();
+    };
+    return retry(attempt, {
       policy: this.policy,
       clock: this.clock,
       random: this.random,
       signal,
-      judge: (error) =>
-        error instanceof BatchError && error.retryable
-          ? { retry: true, retryAfterMs: error.retryAfterMs }
-          : { retry: false },
-      onRetry: (error, attempt, delayMs) => {
-        if (error instanceof BatchError) this.#onRetry?.(error, attempt, delayMs);
+      judge: (error) => {
+        const verdict = this.judge(error, startedMs);
+        return verdict === undefined ? { retry: false } : { retry: true, retryAfterMs: verdict.retryAfterMs };
       },
+      onRetry: (error, tries, delayMs) => this.tell(error, tries, delayMs),
     });
+  }
+
+  /** Whether the same request may succeed later, and after which wait; undefined = never. */
+  judge(error: unknown, startedMs: number): { readonly retryAfterMs: number | undefined } | undefined {
+    if (!(error instanceof BatchError)) return undefined;
+    if (error.status === 401) return this.#authorizer.renew(startedMs) ? { retryAfterMs: 0 } : undefined;
+    return error.retryable ? { retryAfterMs: error.retryAfterMs } : undefined;
+  }
+
+  tell(error: unknown, attempt: number, delayMs: number): void {
+    if (error instanceof BatchError) this.#onRetry?.(error, attempt, delayMs);
   }
 
   async #once<T>(
@@ -113,4 +148,13 @@ export class RetryingBatchClient {
   close(): void {
     for (const agent of this.#agents) agent.destroy();
   }
+}
+
+/** @throws BatchError for an endpoint that is no http(s) root: the official client would lose a path. */
+function rootOf(endpoint: string): string {
+  const url = URL.parse(endpoint);
+  const plain = url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '';
+  if (plain) return url.origin;
+  const detail = `the endpoint must be like https://<account>.<region>.batch.azure.com, not ${endpoint}`;
+  throw new BatchError('account', { code: 'BadOptions', status: 400, detail });
 }

@@ -38,10 +38,63 @@ export class BatchError extends Error {
 
 /**
  * 429 and 503 are how Batch throttles, 500 and 408 are transient, status 0 is a connection that failed. Answers that are
- * not JSON come from a proxy in between; the client turns a 2xx that is cut short into PARSE_ERROR.
+ * not JSON come from a proxy in between or were cut short: PARSE_ERROR is the official client's word for them, and ours.
  */
 function isRetryable(status: number, code: string): boolean {
   return status === 0 || [408, 429, 500, 502, 503, 504].includes(status) || code === 'PARSE_ERROR';
+}
+
+/** Batch's error body. */
+interface ErrorBody {
+  readonly code?: unknown;
+  readonly message?: { readonly value?: unknown };
+  readonly values?: readonly { readonly key?: string; readonly value?: string }[];
+}
+
+/** The sentence of an error body without request id and time, and its values; a signature's details stay out. */
+function detailOf(body: ErrorBody | undefined, fallback: string): string {
+  const sentence = typeof body?.message?.value === 'string' ? body.message.value : fallback;
+  const values = (Array.isArray(body?.values) ? body.values : [])
+    .filter((item) => item.key !== undefined && item.key !== 'AuthenticationErrorDetail')
+    .map((item) => `${item.key ?? ''}=${item.value ?? ''}`);
+  return [sentence.split(/\r?\nRequestId:/)[0] ?? sentence, ...values].join('; ');
+}
+
+/** An answer as our own path reads it. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+/** The JSON of a 2xx answer (undefined when it has no body). @throws BatchError for any other, and for a body that is not JSON. */
+export function jsonOf(answer: Answer, target: string, now: Date): unknown {
+  const { status, headers, text } = answer;
+  const requestId = first(headers['request-id']);
+  let json: unknown;
+  let broken = false;
+  try {
+    json = text === '' ? undefined : JSON.parse(text);
+  } catch {
+    broken = true;
+  }
+  if (status >= 200 && status < 300) {
+    if (!broken) return json;
+    const detail = `the answer is not JSON: ${text.slice(0, 100)}`;
+    throw new BatchError(target, { code: 'PARSE_ERROR', status, detail, requestId });
+  }
+  const body = typeof json === 'object' && json !== null ? (json as ErrorBody) : undefined;
+  throw new BatchError(target, {
+    code: typeof body?.code === 'string' ? body.code : `Http${status}`,
+    status,
+    detail: detailOf(body, text === '' ? 'no message' : text.slice(0, 200)),
+    requestId,
+    retryAfterMs: parseRetryAfterMs(first(headers['retry-after']), now),
+  });
+}
+
+function first(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
 }
 
 interface ClientError {
@@ -49,11 +102,7 @@ interface ClientError {
   readonly statusCode?: unknown;
   readonly message?: unknown;
   readonly response?: { readonly headers?: { get(name: string): string | undefined } };
-  readonly body?: {
-    readonly code?: unknown;
-    readonly message?: { readonly value?: unknown };
-    readonly values?: readonly { readonly key?: string; readonly value?: string }[];
-  };
+  readonly body?: ErrorBody;
 }
 
 /** Codes of the client and of Node for an exchange that got no answer. */
@@ -71,17 +120,12 @@ export function translateError(error: unknown, target: string, now: Date): unkno
   const systemCode = (error as { cause?: { code?: unknown } }).cause?.code;
   if (code === 'REQUEST_ABORTED_ERROR') return error;
   if (status === 0 && !noAnswer.test(code) && code !== 'PARSE_ERROR' && error.name !== 'FetchError') return error;
-  const sentence = typeof body?.message?.value === 'string' ? body.message.value : textOf(error.message);
-  const values = (body?.values ?? [])
-    .filter((item) => item.key !== undefined && item.key !== 'AuthenticationErrorDetail')
-    .map((item) => `${item.key ?? ''}=${item.value ?? ''}`);
-  const detail = [sentence.split(/\r?\nRequestId:/)[0] ?? sentence, ...values].join('; ');
   return new BatchError(
     target,
     {
       code: code === '' ? (typeof systemCode === 'string' ? systemCode : `Http${status}`) : code,
       status: noAnswer.test(code) ? 0 : status,
-      detail,
+      detail: detailOf(body, textOf(error.message)),
       requestId: response?.headers?.get('request-id'),
       retryAfterMs: parseRetryAfterMs(response?.headers?.get('retry-after'), now),
     },

@@ -2,4 +2,4 @@ export { BatchAdapter, type AddJobOutcome, type AddTasksOutcome, type BatchAdapt
 export { defaultRetryPolicy, type BatchClientOptions } from './client.ts';
 export { batchScope } from './credentials.ts';
 export { BatchError } from './errors.ts';
-export type { JobFacts, JobSpec, PoolFacts, TaskCounts, TaskFacts, TaskSpec } from './shapes.ts';
+export type { JobFacts, JobSpec, PoolFacts, TaskChanges, TaskCounts, TaskFacts, TaskSpec } from './shapes.ts';

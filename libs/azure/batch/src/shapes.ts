@@ -57,6 +57,46 @@ export interface TaskFacts {
   readonly requeueCount: number;
 }
 
+/** What changed in a job since an earlier look. */
+export interface TaskChanges {
+  readonly counts: TaskCounts;
+  /** Tasks whose state changed since; one may be told again, so that none is missed. Keyed by id, the last one counts. */
+  readonly changed: readonly TaskFacts[];
+  /** Where the next look goes on; undefined while nothing has begun. */
+  readonly cursor: string | undefined;
+}
+
+/** A task as Batch's JSON has it: the parts that are read here. */
+export interface WireTask {
+  readonly id?: string;
+  readonly state?: string;
+  readonly stateTransitionTime?: string;
+  readonly commandLine?: string;
+  readonly containerSettings?: { readonly imageName?: string };
+  readonly resourceFiles?: readonly { readonly httpUrl?: string; readonly filePath?: string }[];
+  readonly outputFiles?: readonly {
+    readonly filePattern?: string;
+    readonly destination?: { readonly container?: { readonly containerUrl?: string; readonly path?: string } };
+    readonly uploadOptions?: { readonly uploadCondition?: string };
+  }[];
+  readonly environmentSettings?: readonly { readonly name?: string; readonly value?: string }[];
+  readonly requiredSlots?: number;
+  readonly executionInfo?: {
+    readonly startTime?: string;
+    readonly endTime?: string;
+    readonly exitCode?: number;
+    readonly result?: string;
+    readonly requeueCount?: number;
+    readonly failureInfo?: {
+      readonly category?: string;
+      readonly code?: string;
+      readonly message?: string;
+      readonly details?: readonly { readonly name?: string; readonly value?: string }[];
+    };
+  };
+  readonly nodeInfo?: { readonly nodeId?: string };
+}
+
 export interface PoolFacts {
   readonly id: string;
   readonly state: string;
@@ -128,7 +168,7 @@ export function toJobFacts(job: Models.CloudJob): JobFacts {
 }
 
 /** Casing varies by api-version, so that states and results are lowered. */
-export function toTaskFacts(task: Models.CloudTask): TaskFacts {
+export function toTaskFacts(task: WireTask): TaskFacts {
   const run = task.executionInfo;
   const failure = run?.failureInfo;
   return {
@@ -140,7 +180,7 @@ export function toTaskFacts(task: Models.CloudTask): TaskFacts {
       failure === undefined
         ? undefined
         : {
-            category: failure.category.toLowerCase(),
+            category: (failure.category ?? '').toLowerCase(),
             code: failure.code ?? '',
             message: [
               failure.message ?? '',
@@ -149,11 +189,16 @@ export function toTaskFacts(task: Models.CloudTask): TaskFacts {
               .filter((text) => text !== '')
               .join('; '),
           },
-    startTime: run?.startTime,
-    endTime: run?.endTime,
+    startTime: dateOf(run?.startTime),
+    endTime: dateOf(run?.endTime),
     nodeId: task.nodeInfo?.nodeId,
     requeueCount: run?.requeueCount ?? 0,
   };
+}
+
+/** Batch writes seven digits of a second; a Date keeps three. */
+function dateOf(text: string | undefined): Date | undefined {
+  return text === undefined ? undefined : new Date(text);
 }
 
 export function toPoolFacts(pool: Models.CloudPool): PoolFacts {
@@ -182,19 +227,38 @@ export function sameJob(spec: JobSpec, found: JobFacts, ignoredMetadata: Readonl
   );
 }
 
-/** Compares what a task does: command, image, files in and environment; not the parts that Batch fills in or reorders. */
-export function sameTask(spec: TaskSpec, found: Models.CloudTask, ignoredEnvironment: ReadonlySet<string>): boolean {
-  const project = (task: Models.TaskAddParameter | Models.CloudTask): string =>
-    JSON.stringify([
-      task.commandLine,
-      task.containerSettings?.imageName ?? null,
-      (task.resourceFiles ?? []).map((file) => [file.httpUrl?.split('?')[0], file.filePath]).sort(byText),
-      (task.environmentSettings ?? [])
-        .filter((item) => !ignoredEnvironment.has(item.name))
-        .map((item) => [item.name, item.value])
-        .sort(byText),
-    ]);
-  return project(toTask(spec)) === project(found);
+/** The properties of a task that `contentOf` reads. */
+export const contentSelect =
+  'id,commandLine,containerSettings,resourceFiles,outputFiles,environmentSettings,requiredSlots';
+
+/**
+ * What a task does, as a text that is equal for equal tasks: command, image, slots, files in and out, environment. Not
+ * its limits and identity, which may be configured anew between two tries, nor what Batch fills in, reorders or spells
+ * another way. A URL counts without its query (a SAS differs each time).
+ */
+export function contentOf(task: WireTask, ignoredEnvironment: ReadonlySet<string>): string {
+  return JSON.stringify([
+    task.commandLine,
+    task.containerSettings?.imageName ?? null,
+    task.requiredSlots ?? 1,
+    (task.resourceFiles ?? []).map((file) => [plain(file.httpUrl), file.filePath]).sort(byText),
+    (task.outputFiles ?? [])
+      .map(({ filePattern, destination, uploadOptions }) => [
+        filePattern,
+        plain(destination?.container?.containerUrl),
+        destination?.container?.path ?? '',
+        uploadOptions?.uploadCondition?.toLowerCase(),
+      ])
+      .sort(byText),
+    (task.environmentSettings ?? [])
+      .filter((item) => !ignoredEnvironment.has(item.name ?? ''))
+      .map((item) => [item.name, item.value ?? ''])
+      .sort(byText),
+  ]);
+}
+
+function plain(url: string | undefined): string {
+  return url?.split('?')[0] ?? '';
 }
 
 function byText(a: readonly unknown[], b: readonly unknown[]): number {

@@ -1,0 +1,102 @@
+import { BatchError } from '../errors.ts';
+import { contentOf, type WireTask } from '../shapes.ts';
+import type { Item } from './source.ts';
+
+/** How existing tasks are read; both select only what is compared. */
+export interface TaskReader {
+  /** @throws BatchError with status 404 when it is gone */
+  readonly get: (taskId: string) => Promise<WireTask>;
+  readonly list: (filter: string) => AsyncIterable<WireTask>;
+}
+
+/** Existing tasks are compared when so many have gathered, so that memory does not grow with them. */
+const gatherAtMost = 5_000;
+/** A page of 1,000 tasks costs about as much as this many single reads. */
+const readsPerPage = 25;
+/** Ids of differing tasks that are named; a whole job of them is named by its first. */
+const nameAtMost = 1_000;
+
+/** Compares tasks that "exist already" with what was to be added. */
+export class ContentCheck {
+  readonly #reader: TaskReader;
+  readonly #varying: ReadonlySet<string>;
+  readonly #parallelism: number;
+  #gathered: Item[] = [];
+  #earlier: Promise<void> = Promise.resolve();
+  readonly #differing: Item[] = [];
+  #vanished: Item[] = [];
+
+  constructor(reader: TaskReader, varying: ReadonlySet<string>, parallelism: number) {
+    this.#reader = reader;
+    this.#varying = varying;
+    this.#parallelism = parallelism;
+  }
+
+  /** Ids of tasks of other content, in the order of the input. */
+  get differing(): readonly string[] {
+    return this.#differing.sort((a, b) => a.index - b.index).map((item) => item.id);
+  }
+
+  /** Adds tasks to compare; resolves late when many have gathered. `tasksOfJob` is a lower bound. */
+  async add(items: readonly Item[], tasksOfJob: number): Promise<void> {
+    this.#gathered.push(...items);
+    if (this.#gathered.length >= gatherAtMost) await this.flush(tasksOfJob);
+  }
+
+  /** Compares all that has gathered. */
+  async flush(tasksOfJob: number): Promise<void> {
+    const items = this.#gathered;
+    this.#gathered = [];
+    this.#earlier = this.#earlier.then(() => this.#compare(items, tasksOfJob));
+    await this.#earlier;
+  }
+
+  /** Tasks that existed when they were to be added and were gone when they were to be compared. Forgets them. */
+  takeVanished(): readonly Item[] {
+    const vanished = this.#vanished;
+    this.#vanished = [];
+    return vanished;
+  }
+
+  async #compare(items: readonly Item[], tasksOfJob: number): Promise<void> {
+    const pages = Math.ceil(tasksOfJob / 1_000);
+    const rest = items.length > readsPerPage * pages ? await this.#byPages(items) : [...items];
+    const worker = async (): Promise<void> => {
+      for (let item = rest.pop(); item !== undefined; item = rest.pop()) await this.#byItself(item);
+    };
+    await Promise.all(Array.from({ length: this.#parallelism }, worker));
+  }
+
+  /** Reads the range of ids that holds them all. What it does not show (ids may be ordered otherwise there) is returned. */
+  async #byPages(items: readonly Item[]): Promise<Item[]> {
+    const wanted = new Map<string, Item[]>();
+    for (const item of items) {
+      const key = item.id.toLowerCase();
+      wanted.set(key, [...(wanted.get(key) ?? []), item]);
+    }
+    const keys = [...wanted.keys()].sort();
+    const quoted = (text: string | undefined): string => `'${(text ?? '').replaceAll("'", "''")}'`;
+    for await (const task of this.#reader.list(`id ge ${quoted(keys[0])} and id le ${quoted(keys.at(-1))}`)) {
+      const key = (task.id ?? '').toLowerCase();
+      for (const item of wanted.get(key) ?? []) this.#judge(item, task);
+      wanted.delete(key);
+      if (wanted.size === 0) break;
+    }
+    return [...wanted.values()].flat();
+  }
+
+  async #byItself(item: Item): Promise<void> {
+    try {
+      this.#judge(item, await this.#reader.get(item.id));
+    } catch (error) {
+      if (!(error instanceof BatchError) || error.status !== 404) throw error;
+      this.#vanished.push(item);
+    }
+  }
+
+  #judge(item: Item, found: WireTask): void {
+    const wanted = JSON.parse(item.json) as WireTask;
+    if (contentOf(wanted, this.#varying) === contentOf(found, this.#varying)) return;
+    if (this.#differing.length < nameAtMost) this.#differing.push(item);
+  }
+}

@@ -1,0 +1,123 @@
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type RequestOptions } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
+import type { Authorizer } from './credentials.ts';
+import { BatchError, jsonOf, type Answer } from './errors.ts';
+
+/** The api-version of the official client, so that both of the adapter's ways see one service. */
+export const apiVersion = '2022-10-01.16.0';
+const jsonType = 'application/json; odata=minimalmetadata; charset=utf-8';
+
+export interface RestOptions {
+  /** `http(s)://host[:port]`, no path. */
+  readonly endpoint: string;
+  readonly authorizer: Authorizer;
+  readonly agents: readonly [HttpAgent, HttpsAgent];
+  readonly timeoutMs: number;
+  readonly now: () => Date;
+}
+
+export interface RestRequest {
+  readonly method: 'GET' | 'POST';
+  /** Percent-encoded, without query. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** JSON text. */
+  readonly body?: string;
+}
+
+/**
+ * Requests of Batch's REST protocol, one try each, signed as the official client signs. Only tasks go this way (adding
+ * and reading them by the hundred thousand): docs/adr/0008-own-bulk-path-to-batch.md.
+ */
+export class RestClient {
+  readonly #options: RestOptions;
+  readonly #origin: URL;
+
+  constructor(options: RestOptions) {
+    this.#options = options;
+    this.#origin = new URL(options.endpoint);
+  }
+
+  /** The answer's JSON. @throws BatchError; the signal's reason when it is aborted. */
+  async json(target: string, request: RestRequest, signal?: AbortSignal): Promise<unknown> {
+    const query = new Map(Object.entries({ 'api-version': apiVersion, ...request.query }));
+    const search = [...query].map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
+    return this.#exchange(target, { ...request, query, search: `?${search}` }, signal);
+  }
+
+  /** Follows `odata.nextLink`, which never leads to another host. */
+  async follow(target: string, link: string, signal?: AbortSignal): Promise<unknown> {
+    const url = URL.parse(link);
+    if (url?.origin !== this.#origin.origin) {
+      const detail = `the next page is said to be at ${link.slice(0, 200)}, which is not ${this.#origin.origin}`;
+      throw new BatchError(target, { code: 'ForeignNextLink', status: 200, detail });
+    }
+    if (!url.searchParams.has('api-version')) url.searchParams.set('api-version', apiVersion);
+    const query = new Map(url.searchParams);
+    return this.#exchange(target, { method: 'GET', path: url.pathname, query, search: url.search }, signal);
+  }
+
+  async #exchange(
+    target: string,
+    request: Pick<RestRequest, 'method' | 'path' | 'body'> & { query: Map<string, string>; search: string },
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    const { authorizer, now } = this.#options;
+    const { method, path, query, search } = request;
+    const body = request.body === undefined ? undefined : Buffer.from(request.body);
+    const contentType = body === undefined ? '' : jsonType;
+    const ocpDate = now().toUTCString();
+    const signed = { method, path, query, contentLength: body?.length, contentType, ocpDate };
+    const authorization = await authorizer.authorization(signed);
+    const headers = {
+      authorization,
+      'ocp-date': ocpDate,
+      ...(body === undefined ? {} : { 'content-type': contentType, 'content-length': body.length }),
+    };
+    return jsonOf(await this.#send(target, { method, path: path + search, headers }, body, signal), target, now());
+  }
+
+  #send(
+    target: string,
+    options: RequestOptions,
+    body: Buffer | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    const { agents, timeoutMs } = this.#options;
+    const { hostname, port } = urlToHttpOptions(this.#origin);
+    const [open, agent] = this.#origin.protocol === 'https:' ? [httpsRequest, agents[1]] : [httpRequest, agents[0]];
+    return new Promise<Answer>((resolve, reject) => {
+      let request: ClientRequest | undefined;
+      const over = (act: () => void): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', stop);
+        act();
+      };
+      const fail = (code: string, detail: string, cause?: unknown): void =>
+        over(() => reject(new BatchError(target, { code, status: 0, detail }, cause)));
+      const broken = (error: Error & { code?: string }): void => fail(error.code ?? 'ECONNRESET', error.message, error);
+      const stop = (): void => {
+        over(() => reject(signal?.reason as Error));
+        request?.destroy();
+      };
+      const timer = setTimeout(() => {
+        fail('RequestTimeout', `no answer within ${timeoutMs} ms`);
+        request?.destroy();
+      }, timeoutMs);
+      if (signal?.aborted === true) return stop();
+      signal?.addEventListener('abort', stop, { once: true });
+      request = open({ ...options, agent, host: hostname, port }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', broken);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8');
+          over(() => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+        });
+      });
+      request.on('error', broken);
+      request.end(body);
+    });
+  }
+}
