@@ -65,15 +65,17 @@ export class RestClient {
   ): Promise<unknown> {
     const { authorizer, now } = this.#options;
     const { method, path, query, search } = request;
-    const body = request.body === undefined ? undefined : Buffer.from(request.body);
+    const { body } = request;
+    // The text itself is sent: a Buffer of each body would wait for the garbage collector outside the heap.
+    const contentLength = body === undefined ? undefined : Buffer.byteLength(body);
     const contentType = body === undefined ? '' : jsonType;
     const ocpDate = now().toUTCString();
-    const signed = { method, path, query, contentLength: body?.length, contentType, ocpDate };
+    const signed = { method, path, query, contentLength, contentType, ocpDate };
     const authorization = await authorizer.authorization(signed);
     const headers = {
       authorization,
       'ocp-date': ocpDate,
-      ...(body === undefined ? {} : { 'content-type': contentType, 'content-length': body.length }),
+      ...(contentLength === undefined ? {} : { 'content-type': contentType, 'content-length': contentLength }),
     };
     return jsonOf(await this.#send(target, { method, path: path + search, headers }, body, signal), target, now());
   }
@@ -81,7 +83,7 @@ export class RestClient {
   #send(
     target: string,
     options: RequestOptions,
-    body: Buffer | undefined,
+    body: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
     const { agents, timeoutMs } = this.#options;
@@ -108,11 +110,11 @@ export class RestClient {
       if (signal?.aborted === true) return stop();
       signal?.addEventListener('abort', stop, { once: true });
       request = open({ ...options, agent, host: hostname, port }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => (text += chunk));
         response.on('error', broken);
         response.on('end', () => {
-          const text = Buffer.concat(chunks).toString('utf8');
           over(() => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
         });
       });

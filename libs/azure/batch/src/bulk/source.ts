@@ -33,7 +33,12 @@ export class ItemSource {
     const items: Item[] = [];
     let size = envelopeBytes - 1;
     while (items.length < count) {
-      const item = this.#held ?? (await this.#next());
+      let item = this.#held;
+      if (item === undefined) {
+        // Most inputs are at hand: only one that is a promise costs a turn of the event loop.
+        const next = this.#next();
+        item = next instanceof Promise ? await next : next;
+      }
       this.#held = undefined;
       if (item === undefined) break;
       size += item.bytes + 1;
@@ -46,12 +51,15 @@ export class ItemSource {
     return items;
   }
 
-  async #next(): Promise<Item | undefined> {
+  #next(): Item | undefined | Promise<Item | undefined> {
     if (this.#ended) return undefined;
-    const step = await this.#iterator.next();
-    if (step.done !== true) return step.value;
-    this.#ended = true;
-    return undefined;
+    const read = (step: IteratorResult<Item, unknown>): Item | undefined => {
+      if (step.done !== true) return step.value;
+      this.#ended = true;
+      return undefined;
+    };
+    const step = this.#iterator.next();
+    return step instanceof Promise ? step.then(read) : read(step);
   }
 
   /** Tells the input that nothing more will be taken. */
