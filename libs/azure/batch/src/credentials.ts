@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { BatchSharedKeyCredentials, type BatchServiceClient } from '@azure/batch';
 import type { TokenCredential } from '@azure/identity';
+import { BatchError } from './errors.ts';
 
 type SdkCredentials = ConstructorParameters<typeof BatchServiceClient>[0];
 
@@ -81,7 +82,14 @@ export function entraAuthorizer(credential: TokenCredential, now: () => number):
     }
     return current;
   };
-  const authorization = async (): Promise<string> => `Bearer ${await token()}`;
+  const authorization = async (): Promise<string> => {
+    try {
+      return `Bearer ${await token()}`;
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      throw new BatchError('account', { code: 'NoToken', status: 0, detail }, error);
+    }
+  };
   return {
     sdk: {
       signRequest: async (request) => {
