@@ -64,12 +64,10 @@ export function sharedKeyAuthorizer(accountName: string, accountKey: string): Au
 export function entraAuthorizer(credential: TokenCredential, now: () => number): Authorizer {
   let current: Promise<string> | undefined;
   let renewAt = 0;
-  let askedAt = 0;
-  let afterRefusal = false;
+  let renewedMs = Number.NEGATIVE_INFINITY;
   const token = (): Promise<string> => {
     if (current === undefined || now() >= renewAt) {
       renewAt = Number.POSITIVE_INFINITY;
-      askedAt = now();
       const asked = credential.getToken(batchScope).then((found) => {
         if (found === null) throw new Error(`no token for ${batchScope}`);
         renewAt = found.expiresOnTimestamp - renewBeforeMs;
@@ -99,10 +97,11 @@ export function entraAuthorizer(credential: TokenCredential, now: () => number):
     },
     authorization,
     renew: (startedMs) => {
-      if (current === undefined || askedAt > startedMs) return true;
-      if (afterRefusal && now() - askedAt < trustRenewedMs) return false;
+      // Another request that was under way at the same time has seen to it.
+      if (renewedMs >= startedMs) return true;
+      if (now() - renewedMs < trustRenewedMs) return false;
       current = undefined;
-      afterRefusal = true;
+      renewedMs = now();
       return true;
     },
   };

@@ -185,6 +185,45 @@ describe('tasks', () => {
   });
 });
 
+describe('watching a job', () => {
+  it('costs a request for the counts and a page for what changed, however many tasks there are', async () => {
+    await batch.addJob(job('watched'));
+    const waiting = Array.from({ length: 3_000 }, (_task, index) => task(`w${index}`));
+    await batch.addJob({ ...job('waiting'), poolId: 'no-such-pool' });
+    await batch.addTasks('waiting', waiting);
+    const requests = async (): Promise<number> => {
+      const transcript = await fetch(`${emulator.controlUrl}/control/transcript`);
+      return ((await transcript.json()) as unknown[]).length;
+    };
+    const before = await requests();
+    const first = await batch.taskChanges('waiting');
+    expect(first).toEqual({ counts: expect.objectContaining({ active: 3_000 }), changed: [], cursor: undefined });
+    expect((await requests()) - before).toBeLessThanOrEqual(2);
+
+    await batch.addTasks('watched', [task('a'), task('b')]);
+    await ended('watched', 'a');
+    await ended('watched', 'b');
+    const seen = await batch.taskChanges('watched', undefined, 0);
+    expect(seen?.changed.map(({ id }) => id).sort()).toEqual(['a', 'b']);
+    await batch.addTasks('watched', [task('c')]);
+    await ended('watched', 'c');
+    const next = await batch.taskChanges('watched', seen?.cursor, 0);
+    expect(next?.changed.map(({ id }) => id)).toContain('c');
+    expect(next?.changed.every(({ state }) => state === 'completed')).toBe(true);
+    expect(next?.counts.completed).toBe(3);
+    const later = new Date(Date.parse(next?.cursor ?? '') + 60_000).toISOString();
+    expect(await batch.taskChanges('watched', later)).toMatchObject({ changed: [], cursor: later });
+    expect(await batch.taskChanges('nowhere')).toBeUndefined();
+  });
+});
+
+describe('options', () => {
+  it('refuse an endpoint that is no root, since the official client would lose its path', () => {
+    for (const endpoint of ['nonsense', 'ftp://host', 'http://host/account', 'http://host?x=1'])
+      expect(() => new BatchAdapter({ endpoint, ...credentials })).toThrow(/the endpoint must be like https:/);
+  });
+});
+
 describe('retries', () => {
   it('wait as long as Batch asks', async () => {
     const action = { kind: 'status', status: 503, code: 'ServerBusy', retryAfter: 1 };
