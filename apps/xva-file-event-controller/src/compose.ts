@@ -1,7 +1,7 @@
 import { EventConsumer } from '@xva/azure-event-hubs';
 import { BlobAccount } from '@xva/azure-storage';
 import { ledgerContainers, workContainers } from '@xva/contracts';
-import { Packager, type Outcome, type Patience, type ReceivedEvent } from '@xva/flow-package';
+import { Packager, type CrashPoint, type Outcome, type Patience, type ReceivedEvent } from '@xva/flow-package';
 import { systemClock, type Check, type Logger } from '@xva/runtime';
 import { Registry } from 'prom-client';
 import { InputApiClient } from './clients/input-api-client.ts';
@@ -55,9 +55,8 @@ export function compose(config: ControllerConfig, logger: Logger, manner: Manner
   const registry = new Registry();
   let owned: () => readonly string[] = () => [];
   const metrics = createMetrics(registry, () => ({
-    circuitOpen: packager.load.circuit !== 'closed',
+    ...packager.load,
     partitions: owned().length,
-    transfers: packager.load.transfers,
   }));
   const troubles = new Troubles(logger, () => systemClock.now().getTime());
   const packager = new Packager(
@@ -73,7 +72,7 @@ export function compose(config: ControllerConfig, logger: Logger, manner: Manner
         troubles.note(ids, happening);
       },
       crashPoint: (name) => {
-        if (name === config.crashAt) process.kill(process.pid, 'SIGKILL');
+        crashPoint(config, name);
       },
     },
     {
@@ -81,7 +80,8 @@ export function compose(config: ControllerConfig, logger: Logger, manner: Manner
       breaker: { failures: config.circuitFailures, coolDownMs: config.circuitCoolDownMs },
       packagesAtOnce: config.packagesAtOnce,
       transfersAtOnce: config.transfersAtOnce,
-      smallPartBytes: 4 * 1024 * 1024,
+      largePartsAtOnce: config.largePartsAtOnce,
+      smallPartBytes: 1024 * 1024,
       maxRequestBytes: config.maxRequestBytes,
       maxPartBytes: config.maxPartBytes,
       maxPackageBytes: config.maxPackageBytes,
@@ -91,7 +91,8 @@ export function compose(config: ControllerConfig, logger: Logger, manner: Manner
     { name: 'event-hub', run: async (signal) => `${config.hubName}: ${await consumer.check(signal)} partitions` },
     { name: 'work-storage', run: () => work.check() },
     { name: 'ledger-storage', run: () => ledger.check() },
-    { name: 'operator', run: () => tellTroubles(troubles) },
+    { name: 'operator', run: () => tell(troubles.operator, 'nothing waits for a person') },
+    { name: 'outages', run: () => tell(troubles.outages, 'no outage that events wait for') },
   ];
   return {
     consumer,
@@ -138,14 +139,18 @@ function createConsumer(config: ControllerConfig): EventConsumer {
 export function patienceOf(config: ControllerConfig, manner: Manner): Patience {
   return {
     budgetMs: manner === 'patient' ? config.eventBudgetMs : Math.min(config.eventBudgetMs, 30_000),
+    outageMs: manner === 'patient' ? undefined : 30_000,
     baseDelayMs: config.retryBaseMs,
     maxDelayMs: config.retryMaxMs,
     operatorDelayMs: manner === 'patient' ? config.operatorRetryMs : undefined,
   };
 }
 
-function tellTroubles({ operator }: Troubles): Promise<string> {
-  return operator.length === 0
-    ? Promise.resolve('nothing waits for a person')
-    : Promise.reject(new Error(operator.join('; ')));
+function tell(troubles: readonly string[], none: string): Promise<string> {
+  return troubles.length === 0 ? Promise.resolve(none) : Promise.reject(new Error(troubles.join('; ')));
+}
+
+/** Test switch: the process ends with SIGKILL at the point of that name. */
+export function crashPoint({ crashAt }: ControllerConfig, name: CrashPoint): void {
+  if (name === crashAt) process.kill(process.pid, 'SIGKILL');
 }

@@ -1,14 +1,6 @@
+import { crashPoints } from '@xva/flow-package';
 import { ledgerContainers } from '@xva/contracts';
 import { z } from 'zod';
-
-export const crashPoints = [
-  'afterReceive',
-  'afterLoad',
-  'afterPackage',
-  'afterUpload',
-  'afterSubmit',
-  'afterBury',
-] as const;
 
 const milliseconds = z.int().min(1);
 const megabyte = 1024 * 1024;
@@ -67,15 +59,25 @@ export const configSchema = z
     orderByBook: z.boolean().default(false).describe('events of one book one after the other'),
     packagesAtOnce: z.int().min(1).max(256).default(8).describe('calls for a package at once, over all partitions'),
     transfersAtOnce: z.int().min(1).max(512).default(32).describe('parts looked up or in transfer at once'),
+    largePartsAtOnce: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(4)
+      .describe('of these, parts above 1 MiB, which are sent in blocks (about 20 MiB of memory each)'),
     eventBudgetMs: milliseconds
       .default(600_000)
-      .describe('how long one step may fail before the event becomes a dead letter, in ms'),
+      .describe('how long an event may fail by itself, outages not counted, before it becomes a dead letter, in ms'),
     retryBaseMs: milliseconds.default(100).describe('longest first wait before another try, doubling, in ms'),
     retryMaxMs: milliseconds.default(10_000).describe('longest wait before another try, in ms'),
     operatorRetryMs: milliseconds
       .default(10_000)
       .describe('wait between tries while a person must change something, in ms'),
-    circuitFailures: z.int().min(1).default(8).describe('failures in a row after which the input API is left alone'),
+    circuitFailures: z
+      .int()
+      .min(1)
+      .default(8)
+      .describe('failures in a row after which the input API or the controller is left alone'),
     circuitCoolDownMs: milliseconds.default(2_000).describe('for how long, in ms'),
     maxRequestBytes: z
       .int()

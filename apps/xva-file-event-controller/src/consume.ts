@@ -1,7 +1,7 @@
 import type { HubError, HubEvent, PartitionHandle, PartitionSession, SubscriptionHooks } from '@xva/azure-event-hubs';
 import { PartitionWork, type Outcome } from '@xva/flow-package';
 import { describeError, systemClock, type Logger } from '@xva/runtime';
-import type { Composition } from './compose.ts';
+import { crashPoint, type Composition } from './compose.ts';
 import type { ControllerConfig } from './config.ts';
 
 export interface ConsumeOptions {
@@ -45,7 +45,9 @@ function openSession(partition: PartitionHandle, options: ConsumeOptions): Parti
     orderOf: (event) => (config.orderByBook ? (event.partitionKey ?? '') : undefined),
     handle: (event, signal) => handleEvent(event, signal, options),
     checkpoint: async (event) => {
+      crashPoint(config, 'beforeCheckpoint');
       await partition.checkpoint(event);
+      crashPoint(config, 'afterCheckpoint');
       composition.metrics.checkpoint(true);
       logger.debug({ partition: partitionId, sequence: event.sequenceNumber }, 'checkpoint written');
     },
@@ -67,6 +69,7 @@ function openSession(partition: PartitionHandle, options: ConsumeOptions): Parti
   return {
     receive: (events) => work.receive(events),
     release: async (reason) => {
+      crashPoint(config, 'atRelease');
       await work.release(reason);
       logger.info({ partition: partitionId, reason }, 'partition released');
     },

@@ -1,4 +1,4 @@
-import type { EventIds, Happening, Outcome } from '@xva/flow-package';
+import type { EventIds, Happening, Load, Outcome } from '@xva/flow-package';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 export interface ControllerMetrics {
@@ -14,7 +14,7 @@ const buckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 /** `load` is asked at each scrape. */
 export function createMetrics(
   registry: Registry,
-  load: () => { readonly circuitOpen: boolean; readonly partitions: number; readonly transfers: number },
+  load: () => Load & { readonly partitions: number },
 ): ControllerMetrics {
   const registers = [registry];
   const events = new Counter({
@@ -80,7 +80,18 @@ export function createMetrics(
         this.set(read());
       },
     });
-  gauge('xva_circuit_open', '1 while the input API is left alone', () => (load().circuitOpen ? 1 : 0));
+  const circuits = new Gauge({
+    name: 'xva_circuit_open',
+    help: '1 while a service is left alone, by service',
+    labelNames: ['service'],
+    registers,
+    collect() {
+      const { inputApi, jobApi } = load();
+      this.set({ service: 'input-api' }, inputApi === 'closed' ? 0 : 1);
+      this.set({ service: 'job-api' }, jobApi === 'closed' ? 0 : 1);
+    },
+  });
+  circuits.reset();
   gauge('xva_partitions_owned', 'partitions that are read here', () => load().partitions);
   gauge('xva_transfers', 'parts in transfer', () => load().transfers);
   return {

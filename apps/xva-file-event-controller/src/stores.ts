@@ -1,12 +1,21 @@
 import { Readable } from 'node:stream';
 import type { BlobContainer } from '@xva/azure-storage';
 import { StorageError } from '@xva/azure-storage';
-import { ContractError, parseContractText, type RetentionLabels } from '@xva/contracts';
 import {
+  ContractError,
   deadLetterSchema,
-  StepFailure,
+  letterId,
+  letterLabelsOf,
+  letterLabelsSchema,
+  parseContractText,
   type DeadLetter,
+  type RetentionLabels,
+} from '@xva/contracts';
+import {
+  entryOf,
+  StepFailure,
   type DeadLetters,
+  type LetterEntry,
   type StoredObject,
   type WorkObjects,
 } from '@xva/flow-package';
@@ -26,8 +35,8 @@ async function translated<T>(role: Role, operation: () => Promise<T>): Promise<T
 }
 
 function toFailure(role: Role, error: StorageError): StepFailure {
-  const isRefusal = [400, 401, 403, 404].includes(error.status);
-  const kind = isRefusal ? 'operator' : 'transient';
+  const isRefusal = !error.retryable && [400, 401, 403, 404].includes(error.status);
+  const kind = isRefusal ? 'operator' : 'outage';
   return new StepFailure(kind, `${role}-${isRefusal ? 'refuses-us' : 'unavailable'}`, error.message, { cause: error });
 }
 
@@ -124,18 +133,22 @@ export class BlobDeadLetters implements DeadLetters {
       ...(eventId === null ? {} : { xva_event_id: eventId }),
       ...(runId === null ? {} : { xva_run_id: runId }),
     } satisfies RetentionLabels;
-    const options = { contentType: 'application/json', metadata };
+    const options = { contentType: 'application/json', metadata: { ...metadata, ...letterLabelsOf(letter) } };
     return translated('ledger-storage', async () => {
       if (version !== undefined) return this.#container.put(name, bytes, { ...options, ifMatch: version });
       return (await this.#container.putIfAbsent(name, bytes, options)).outcome === 'created';
     });
   }
 
-  async *list(): AsyncGenerator<DeadLetter> {
+  async *list(): AsyncGenerator<LetterEntry> {
     try {
-      for await (const { name } of this.#container.list()) {
-        const stored = await this.get(name.replace(/\.json$/, ''));
-        if (stored !== undefined) yield stored.letter;
+      for await (const { name, metadata } of this.#container.list()) {
+        const id = name.replace(/\.json$/, '');
+        if (id === name || !letterId.safeParse(id).success) continue;
+        const told = entryFromLabels(id, metadata);
+        const stored = told === undefined ? await this.get(id) : undefined;
+        if (told !== undefined) yield told;
+        else if (stored !== undefined) yield entryOf(stored.letter);
       }
     } catch (error) {
       throw error instanceof StorageError ? toFailure('ledger-storage', error) : error;
@@ -148,6 +161,17 @@ export class BlobDeadLetters implements DeadLetters {
       if (!(await this.#container.exists())) await this.#container.ensure();
     });
   }
+}
+
+/** Undefined when the metadata do not tell, as with a letter that something else wrote. */
+function entryFromLabels(id: string, metadata: Readonly<Record<string, string>>): LetterEntry | undefined {
+  const labels = letterLabelsSchema.safeParse(
+    Object.fromEntries(Object.entries(metadata).filter(([name]) => name.startsWith('xva_letter_'))),
+  );
+  if (!labels.success) return undefined;
+  const { xva_letter_state: state, xva_letter_reason: reason, xva_letter_seen: lastSeen } = labels.data;
+  const { xva_letter_book: book = null, xva_letter_attempts: attempts } = labels.data;
+  return { id, state, reason, book, lastSeen, attempts: Number(attempts) };
 }
 
 function readLetter(id: string, bytes: Buffer): DeadLetter {

@@ -146,12 +146,20 @@ describe('InputApiClient', () => {
     });
     await new Promise<void>((resolve) => garbage.listen(0, '127.0.0.1', resolve));
     const { port } = garbage.address() as AddressInfo;
-    for (const url of ['http://127.0.0.1:1', `http://127.0.0.1:${port}`, 'http://no-such-host.invalid']) {
+    const seen: string[] = [];
+    const closed = createServer();
+    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
+    const nobody = `http://127.0.0.1:${(closed.address() as AddressInfo).port}`;
+    await new Promise((resolve) => closed.close(resolve));
+    for (const url of [nobody, `http://127.0.0.1:${port}`, 'http://no-such-host.invalid']) {
       const failure = await failureOf(inputApi(url).createPackage(sample.requestBytes, context()));
-      expect(failure.kind).toBe('transient');
-      expect(failure.message).toContain(url);
+      seen.push(failure.kind);
+      expect(failure.message.includes(url)).toBe(true);
+      expect(await inputApi(url).alive(context().signal)).toBe(false);
     }
     garbage.close();
+    // What was never reached cannot have been broken by this request; what answers nonsense may have been.
+    expect(seen).toEqual(['outage', 'transient', 'outage']);
   });
 
   it('ends at once with the reason when the work is stopped', async () => {
@@ -160,6 +168,18 @@ describe('InputApiClient', () => {
     const call = inputApi(server.url).createPackage(sample.requestBytes, context(stop.signal));
     stop.abort(new Error('stopping'));
     await expect(call).rejects.toThrow('stopping');
+  });
+
+  it.each<[string, boolean, number]>([
+    ['has no such object', true, 404],
+    ['wants another key', true, 401],
+    ['is busy', true, 429],
+    ['fails whatever it is asked', false, 500],
+  ])('one that %s is alive: %p', async (_what, expected, status) => {
+    const server = await serve((_request, response) => json(response, status, problem(status, 'any')));
+    expect(await inputApi(server.url).alive(context().signal)).toBe(expected);
+    const jobs = new JobApiClient({ url: server.url, apiKey: 'k', deadlineMs: 400 });
+    expect(await jobs.alive(context().signal)).toBe(expected);
   });
 
   it('says with one harmless request whether the key is accepted', async () => {

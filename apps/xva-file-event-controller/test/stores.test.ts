@@ -1,5 +1,6 @@
 import { BlobAccount, type BlobContainer } from '@xva/azure-storage';
-import { bury, deadLetterSchema, StepFailure, type DeadLetter } from '@xva/flow-package';
+import { deadLetterSchema, type DeadLetter } from '@xva/contracts';
+import { bury, StepFailure } from '@xva/flow-package';
 import { deadLettersContract, sampleEvent, startAzurite, workObjectsContract, type Azurite } from '@xva/testkit';
 import { BlobDeadLetters, BlobWorkObjects } from '../src/stores.ts';
 
@@ -79,7 +80,7 @@ describe('blob stores', () => {
       return error instanceof StepFailure ? error.kind : String(error);
     };
     expect(await kindOf(wrongKey)).toBe('operator');
-    expect(await kindOf(deadHost)).toBe('transient');
+    expect(await kindOf(deadHost)).toBe('outage');
   });
 
   it('count every attempt when many bury the same event at once', async () => {

@@ -4,6 +4,7 @@ import { ConfigError, loadConfig, redactConfig, type ConfigSchema } from './conf
 import { runChecks, type Check } from './health.ts';
 import { runWithLifecycle, type Lifecycle } from './lifecycle.ts';
 import { createLogger, describeError, logLevels, type Logger } from './logging.ts';
+import { printableJson } from './text.ts';
 
 /** Exit codes of every component, the same everywhere. */
 export const cliExitCodes = { ok: 0, failed: 1, usage: 2, badConfig: 3, notReady: 4, refused: 5, forced: 130 } as const;
@@ -152,7 +153,7 @@ async function runVerb<S extends ConfigSchema>(
   const grace = (config as Record<string, unknown>)['shutdownGraceTimeMs'];
   const json = globals.json === true;
   const line = (result: unknown, text: string): void => {
-    host.stdout.write(`${json ? JSON.stringify(result) : text}\n`);
+    host.stdout.write(`${json ? printableJson(result) : text}\n`);
   };
   await runWithLifecycle(
     {

@@ -6,4 +6,5 @@ export * from './lifecycle.ts';
 export * from './logging.ts';
 export * from './process-host.ts';
 export * from './retry.ts';
+export * from './text.ts';
 export * from './trace.ts';

@@ -74,14 +74,21 @@ export function workObjectsContract(name: string, open: () => Promise<WorkObject
   });
 }
 
-export interface DeadLettersLike<L extends { readonly id: string }> {
+interface LetterLike {
+  readonly id: string;
+  readonly message: string;
+  readonly state: string;
+  readonly reason: string;
+}
+
+export interface DeadLettersLike<L extends LetterLike> {
   get(id: string): Promise<{ readonly letter: L; readonly version: string } | undefined>;
   put(letter: L, version: string | undefined): Promise<boolean>;
-  list(): AsyncIterable<L>;
+  list(): AsyncIterable<{ readonly id: string; readonly state: string; readonly reason: string }>;
 }
 
 /** What every DeadLetters does, the fake included. `letter` makes one with that id and message. */
-export function deadLettersContract<L extends { readonly id: string; readonly message: string }>(
+export function deadLettersContract<L extends LetterLike>(
   name: string,
   open: () => Promise<DeadLettersLike<L>>,
   letter: (id: string, message: string) => L,
@@ -105,6 +112,16 @@ export function deadLettersContract<L extends { readonly id: string; readonly me
       expect(await letters.put(letter(id('2'), 'second'), read?.version)).toBe(true);
       expect(await letters.put(letter(id('2'), 'third'), read?.version)).toBe(false);
       expect((await letters.get(id('2')))?.letter).toEqual(letter(id('2'), 'second'));
+    });
+
+    it('lists the state that a letter was given last', async () => {
+      await letters.put(letter(id('7'), 'open'), undefined);
+      const read = await letters.get(id('7'));
+      const closed = { ...letter(id('7'), 'closed'), state: 'discarded', reason: 'other-reason' };
+      expect(await letters.put(closed, read?.version)).toBe(true);
+      const listed: unknown[] = [];
+      for await (const found of letters.list()) listed.push([found.id, found.state, found.reason]);
+      expect(listed).toEqual([[id('7'), 'discarded', 'other-reason']]);
     });
 
     it('lists all and says when there is none', async () => {

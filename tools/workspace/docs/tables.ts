@@ -54,6 +54,7 @@ const places: Readonly<Record<string, string>> = {
   published: 'pointer `results/<runId>/published.json`',
   problem: 'error answers (problem details) of the HTTP APIs',
   'package-problem': 'the input API’s refusal with every defect',
+  'dead-letter': 'blob `deadletters/<letterId>.json` of the ledger; its state is in the metadata too',
   'retention-labels': 'metadata of blobs, containers, jobs and tasks, read by the collector',
 };
 

@@ -19,6 +19,18 @@ export interface HttpCall {
   readonly deadlineMs: number;
 }
 
+/** Node's codes of a connection that never was: no request can have caused it. */
+const unreachableCodes = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+const certificateCodes = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY/;
+
 const mostProblemBytes = 256 * 1024;
 
 /**
@@ -57,16 +69,17 @@ export class HttpClient {
     if (signal.aborted) return signal.reason;
     if (error instanceof StepFailure) return error;
     const { reason } = this.#options;
-    const thrown = error as { name?: string; message?: string; cause?: { message?: string } };
-    const kind = 'transient';
+    const thrown = error as { name?: string; message?: string; cause?: { message?: string; code?: string } };
     if (thrown.name === 'TimeoutError') {
-      return new StepFailure(
-        kind,
-        `${reason}-unavailable`,
-        `${this.#target()} gave no full answer in ${deadlineMs} ms`,
-      );
+      const message = `${this.#target()} gave no full answer in ${deadlineMs} ms`;
+      return new StepFailure('transient', `${reason}-unavailable`, message);
     }
     const why = thrown.cause?.message ?? thrown.message ?? String(error);
+    const code = thrown.cause?.code ?? '';
+    if (certificateCodes.test(code)) {
+      return new StepFailure('operator', `${reason}-certificate`, `${this.#target()} shows a certificate: ${why}`);
+    }
+    const kind = unreachableCodes.has(code) ? 'outage' : 'transient';
     return new StepFailure(kind, `${reason}-unavailable`, `${this.#target()} cannot be reached: ${why}`, {
       cause: error,
     });
@@ -90,6 +103,16 @@ export class HttpClient {
       },
       ...(call.body === undefined ? {} : { body: call.body as string }),
     });
+  }
+}
+
+/** Whether a call shows that the service answers: it came through, or was refused. */
+export async function isAnswered(call: Promise<unknown>): Promise<boolean> {
+  try {
+    await call;
+    return true;
+  } catch (error) {
+    return error instanceof StepFailure && error.kind !== 'outage' && error.kind !== 'transient';
   }
 }
 

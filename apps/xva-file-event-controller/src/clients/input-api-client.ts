@@ -1,5 +1,8 @@
 import { StepFailure, type CallContext, type InputApiPort } from '@xva/flow-package';
-import { bytesOf, HttpClient, readBody } from './http-client.ts';
+import { bytesOf, HttpClient, isAnswered, readBody } from './http-client.ts';
+
+/** A service that takes longer over an empty answer than this is as good as gone. */
+const aliveDeadlineMs = 5_000;
 
 export interface InputApiOptions {
   readonly url: string;
@@ -27,8 +30,20 @@ export class InputApiClient implements InputApiPort {
     return this.#http.call('createPackage', call, context, (response) => readBody(response, maxManifestBytes, tooLong));
   }
 
-  async openPart(packageId: string, sha256: string, context: CallContext): Promise<AsyncIterable<Uint8Array>> {
-    const deadlineMs = this.#options.partDeadlineMs;
+  openPart(packageId: string, sha256: string, context: CallContext): Promise<AsyncIterable<Uint8Array>> {
+    return this.#openPart(packageId, sha256, context, this.#options.partDeadlineMs);
+  }
+
+  alive(signal: AbortSignal): Promise<boolean> {
+    return isAnswered(this.#ask(signal, Math.min(aliveDeadlineMs, this.#options.partDeadlineMs)));
+  }
+
+  async #openPart(
+    packageId: string,
+    sha256: string,
+    context: CallContext,
+    deadlineMs: number,
+  ): Promise<AsyncIterable<Uint8Array>> {
     const path = `/v1/packages/${packageId}/objects/${sha256}`;
     const response = await this.#http.call('openPart', { method: 'GET', path, deadlineMs }, context, (answer) =>
       Promise.resolve(answer),
@@ -36,16 +51,20 @@ export class InputApiClient implements InputApiPort {
     return this.#chunks(response, deadlineMs, context.signal);
   }
 
-  /** One authenticated request for an object that cannot exist: 404 means that address and key are right. */
+  /** @throws StepFailure with what is wrong. */
   async check(signal: AbortSignal): Promise<string> {
+    await this.#ask(signal, this.#options.partDeadlineMs);
+    return 'key accepted';
+  }
+
+  /** One authenticated request for an object that cannot exist: 404 means that address and key are right. */
+  async #ask(signal: AbortSignal, deadlineMs: number): Promise<void> {
     const nothing = '0'.repeat(64);
-    const context = { signal, traceparent: '', eventId: 'check' };
     try {
-      await this.openPart(nothing, nothing, context);
+      await this.#openPart(nothing, nothing, { signal, traceparent: '', eventId: 'check' }, deadlineMs);
     } catch (error) {
       if (!(error instanceof StepFailure && error.reason === 'part-not-cached')) throw error;
     }
-    return 'key accepted';
   }
 
   async *#chunks(response: Response, deadlineMs: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -1,11 +1,14 @@
 import type { JobRequest } from '@xva/contracts';
 import { StepFailure, type CallContext, type JobAnswer, type JobApiPort } from '@xva/flow-package';
 import { z } from 'zod';
-import { HttpClient, parseJson, readBody } from './http-client.ts';
+import { HttpClient, isAnswered, parseJson, readBody } from './http-client.ts';
 
 /** The fields of a run that matter here; the controller may add others. */
 const runSchema = z.looseObject({ runId: z.string(), eventId: z.string(), packageId: z.string(), state: z.string() });
 const mostRunBytes = 16 * 1024 * 1024;
+
+/** A service that takes longer over a short answer than this is as good as gone. */
+const aliveDeadlineMs = 5_000;
 
 export interface JobApiOptions {
   readonly url: string;
@@ -44,10 +47,20 @@ export class JobApiClient implements JobApiPort {
     });
   }
 
-  /** One authenticated request; a key that may submit but not read is accepted too. */
+  alive(signal: AbortSignal): Promise<boolean> {
+    return isAnswered(this.#ask(signal, Math.min(aliveDeadlineMs, this.#deadlineMs)));
+  }
+
+  /** @throws StepFailure with what is wrong. */
   async check(signal: AbortSignal): Promise<string> {
+    await this.#ask(signal, this.#deadlineMs);
+    return 'key accepted';
+  }
+
+  /** One authenticated request; a key that may submit but not read is accepted too. */
+  async #ask(signal: AbortSignal, deadlineMs: number): Promise<void> {
     const context = { signal, traceparent: '', eventId: 'check' };
-    const call = { method: 'GET', path: '/v1/runs?limit=1', deadlineMs: this.#deadlineMs } as const;
+    const call = { method: 'GET', path: '/v1/runs?limit=1', deadlineMs } as const;
     try {
       await this.#http.call('submitJob', call, context, async (response) => {
         await response.body?.cancel();
@@ -55,6 +68,5 @@ export class JobApiClient implements JobApiPort {
     } catch (error) {
       if (!(error instanceof StepFailure && / answered 403/.test(error.message))) throw error;
     }
-    return 'key accepted';
   }
 }

@@ -1,13 +1,22 @@
+import { letterId, type DeadLetter } from '@xva/contracts';
 import {
   changeLetter,
   closeLetter,
   replayLetter,
   selectLetters,
   StepFailure,
-  type DeadLetter,
   type LetterQuery,
 } from '@xva/flow-package';
-import { cliExitCodes, CliError, systemClock, type Verb, type VerbContext } from '@xva/runtime';
+import {
+  cliExitCodes,
+  CliError,
+  csvLine,
+  printable,
+  printableJson,
+  systemClock,
+  type Verb,
+  type VerbContext,
+} from '@xva/runtime';
 import { compose, type Composition } from '../compose.ts';
 import type { configSchema } from '../config.ts';
 import { logOutcome } from '../consume.ts';
@@ -31,6 +40,10 @@ export const deadLettersVerb: Verb<typeof configSchema> = {
     { flags: '--since <time>', description: 'only letters last seen at or after this ISO 8601 time' },
     { flags: '--until <time>', description: 'only letters last seen at or before this ISO 8601 time' },
     { flags: '--all', description: 'replay, discard: every letter that waits' },
+    {
+      flags: '--csv',
+      description: 'list: lines of CSV with a header; cells that a spreadsheet would calculate are guarded',
+    },
     { flags: '--closed', description: 'list: also those that were replayed or discarded' },
     { flags: '--note <text>', description: 'discard: why' },
     { flags: '--yes', description: 'replay, discard: do it; without it, only say what would be done' },
@@ -58,6 +71,9 @@ function queryOf(action: string, id: string, options: Options): LetterQuery {
   if ((action === 'replay' || action === 'discard') && !isNarrow && options['all'] !== true) {
     throw new CliError(`${action} needs an id, --reason, --book, --since, --until or --all`, cliExitCodes.usage);
   }
+  if (id !== '' && !letterId.safeParse(id).success) {
+    throw new CliError(`${printable(id)} is no letter id: it is 32 hex digits, or raw- and 32`, cliExitCodes.usage);
+  }
   if (action === 'show' && id === '') throw new CliError('show needs an id', cliExitCodes.usage);
   return {
     ...(id === '' ? {} : { ids: [id] }),
@@ -75,7 +91,7 @@ function timeOf(option: string, text: string): Date {
   return time;
 }
 
-function summary(letter: DeadLetter): object {
+function summary(letter: DeadLetter): Readonly<Record<(typeof csvColumns)[number], string | number | null>> {
   const { id, state, reason, message, attempts, firstSeen, lastSeen, eventId, runId, requestKey, traceId } = letter;
   return {
     id,
@@ -94,34 +110,74 @@ function summary(letter: DeadLetter): object {
 
 function line(letter: DeadLetter): string {
   const book = letter.requestKey?.book ?? '-';
-  return `${letter.id}  ${letter.state}  ${letter.lastSeen}  ${letter.attempts}x  ${book}  ${letter.reason}: ${letter.message.slice(0, 160)}`;
+  return printable(
+    `${letter.id}  ${letter.state}  ${letter.lastSeen}  ${letter.attempts}x  ${book}  ${letter.reason}: ${letter.message.slice(0, 160)}`,
+  );
 }
 
-async function list(context: Context, { deadLetters }: Composition, query: LetterQuery): Promise<void> {
+const csvColumns = [
+  'id',
+  'state',
+  'reason',
+  'attempts',
+  'firstSeen',
+  'lastSeen',
+  'book',
+  'eventId',
+  'runId',
+  'traceId',
+  'message',
+] as const;
+
+async function list(context: Context, composition: Composition, query: LetterQuery, { csv }: Options): Promise<void> {
   let count = 0;
-  for await (const letter of selectLetters(deadLetters, query)) {
+  const asCsv = csv === true && !context.json;
+  if (asCsv) context.outputLine({}, csvLine(csvColumns));
+  for await (const letter of readLetters(composition, query)) {
     count += 1;
-    context.outputLine(summary(letter), line(letter));
+    const told = summary(letter);
+    context.outputLine(told, asCsv ? csvLine(csvColumns.map((column) => told[column])) : line(letter));
   }
-  if (count === 0 && !context.json) context.outputLine({}, 'no dead letters');
+  if (count === 0 && !context.json && !asCsv) context.outputLine({}, 'no dead letters');
 }
 
-async function show(context: Context, { deadLetters }: Composition, query: LetterQuery): Promise<void> {
-  for await (const letter of selectLetters(deadLetters, query)) {
-    context.output(letter, JSON.stringify(letter, null, 2));
+async function show(context: Context, composition: Composition, query: LetterQuery): Promise<void> {
+  for await (const letter of readLetters(composition, query)) {
+    context.output(letter, printableJson(letter, 2));
     return;
   }
-  throw new CliError(`no dead letter ${query.ids?.[0] ?? ''}`, cliExitCodes.refused);
+  throw new CliError(`no dead letter ${printable(query.ids?.[0] ?? '')}`, cliExitCodes.refused);
+}
+
+const readsAtOnce = 16;
+
+/** The letters that are meant, whole, a few read at once: memory does not grow with their number. */
+async function* readLetters({ deadLetters }: Composition, query: LetterQuery): AsyncGenerator<DeadLetter> {
+  let ids: string[] = [];
+  const read = async (): Promise<readonly DeadLetter[]> => {
+    const found = await Promise.all(ids.map((id) => deadLetters.get(id)));
+    ids = [];
+    return found.filter((stored) => stored !== undefined).map(({ letter }) => letter);
+  };
+  for await (const { id } of selectLetters(deadLetters, query)) {
+    ids.push(id);
+    if (ids.length >= readsAtOnce) yield* await read();
+  }
+  yield* await read();
 }
 
 async function replay(context: Context, composition: Composition, query: LetterQuery, options: Options): Promise<void> {
-  const letters = await chosen(composition, query);
   const { stopTaking, stopWorking } = context.lifecycle;
+  const doIt = options['yes'] === true;
+  let count = 0;
   let failed = 0;
-  for (const letter of letters) {
+  for (const id of await chosen(composition, query)) {
     stopTaking.throwIfAborted();
-    if (options['yes'] !== true) {
-      context.outputLine({ id: letter.id, would: 'replay' }, `would replay ${line(letter)}`);
+    const letter = (await composition.deadLetters.get(id))?.letter;
+    if (letter === undefined) continue;
+    count += 1;
+    if (!doIt) {
+      context.outputLine({ id, would: 'replay' }, `would replay ${line(letter)}`);
       continue;
     }
     const { handle, deadLetters } = composition;
@@ -129,18 +185,15 @@ async function replay(context: Context, composition: Composition, query: LetterQ
     logOutcome(context.logger, outcome, { replay: true });
     if (outcome.outcome === 'submitted') {
       const { runId, existed } = outcome;
-      context.outputLine(
-        { id: letter.id, runId, existed },
-        `${letter.id} is run ${runId}${existed ? ', which was there already' : ''}`,
-      );
+      context.outputLine({ id, runId, existed }, `${id} is run ${runId}${existed ? ', which was there already' : ''}`);
     } else {
       failed += 1;
       const { reason, message } = outcome.failure;
-      context.outputLine({ id: letter.id, reason, message }, `${letter.id} failed again: ${reason}: ${message}`);
+      context.outputLine({ id, reason, message }, printable(`${id} failed again: ${reason}: ${message}`));
     }
   }
-  if (options['yes'] !== true && !context.json) context.outputLine({}, `${letters.length} letters; --yes replays them`);
-  if (failed > 0) throw new CliError(`${failed} of ${letters.length} failed again`);
+  if (!doIt && !context.json) context.outputLine({}, `${count} letters; --yes replays them`);
+  if (failed > 0) throw new CliError(`${failed} of ${count} failed again`);
 }
 
 async function discard(
@@ -149,26 +202,30 @@ async function discard(
   query: LetterQuery,
   options: Options,
 ): Promise<void> {
-  const letters = await chosen(composition, query);
+  const ids = await chosen(composition, query);
   const note = typeof options['note'] === 'string' ? options['note'] : 'by command';
-  for (const letter of letters) {
-    if (options['yes'] === true) {
+  const doIt = options['yes'] === true;
+  let count = 0;
+  for (const id of ids) {
+    const letter = (await composition.deadLetters.get(id))?.letter;
+    if (letter === undefined) continue;
+    count += 1;
+    if (doIt) {
       const close = (stored: DeadLetter): DeadLetter => closeLetter(stored, 'discarded', note, systemClock.now());
-      await changeLetter(composition.deadLetters, letter.id, close);
+      await changeLetter(composition.deadLetters, id, close);
     }
-    const did = options['yes'] === true ? 'discarded' : 'would discard';
-    context.outputLine({ id: letter.id, did }, `${did} ${line(letter)}`);
+    const did = doIt ? 'discarded' : 'would discard';
+    context.outputLine({ id, did }, `${did} ${line(letter)}`);
   }
-  if (options['yes'] !== true && !context.json)
-    context.outputLine({}, `${letters.length} letters; --yes discards them`);
+  if (!doIt && !context.json) context.outputLine({}, `${count} letters; --yes discards them`);
 }
 
-/** @throws CliError when a letter was named that does not wait. */
-async function chosen({ deadLetters }: Composition, query: LetterQuery): Promise<readonly DeadLetter[]> {
-  const letters: DeadLetter[] = [];
-  for await (const letter of selectLetters(deadLetters, query)) letters.push(letter);
-  if (letters.length === 0 && query.ids !== undefined) {
-    throw new CliError(`no dead letter ${query.ids.join(', ')} that waits`, cliExitCodes.refused);
+/** Ids of the letters that are meant. @throws CliError when a letter was named that does not wait. */
+async function chosen({ deadLetters }: Composition, query: LetterQuery): Promise<readonly string[]> {
+  const ids: string[] = [];
+  for await (const { id } of selectLetters(deadLetters, query)) ids.push(id);
+  if (ids.length === 0 && query.ids !== undefined) {
+    throw new CliError(`no dead letter ${printable(query.ids.join(', '))} that waits`, cliExitCodes.refused);
   }
-  return letters;
+  return ids;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ContainerClient } from '@azure/storage-blob';
+import { uploadInBlocks } from './block-upload.ts';
 import { StorageError, translateError } from './errors.ts';
 
 export interface PutOptions {
@@ -110,21 +111,23 @@ export class BlobContainer {
     if (body.byteLength > singlePutLimitBytes) {
       throw new StorageError(this.#target(blob), 'TooLargeForOnePut', 413, `${body.byteLength} bytes: use putStream`);
     }
+    const md5 = createHash('md5').update(body).digest();
     await this.#call(blob, () =>
       this.#client.getBlockBlobClient(blob).upload(body, body.byteLength, {
         conditions,
+        transactionalContentMD5: md5,
         metadata: { ...options.metadata },
         blobHTTPHeaders: {
           blobContentType: options.contentType ?? 'application/octet-stream',
-          blobContentMD5: createHash('md5').update(body).digest(),
+          blobContentMD5: md5,
         },
       }),
     );
   }
 
   /**
-   * Streams a blob in blocks; it appears whole or not at all, and only if none of that name is there. Memory is bounded
-   * by 4 blocks of 4 MiB.
+   * Streams a blob in blocks, each checked by its MD5; it appears whole or not at all, and only if none of that name is
+   * there. Memory is bounded by 5 blocks of 4 MiB.
    */
   async putStreamIfAbsent(
     blob: string,
@@ -134,18 +137,19 @@ export class BlobContainer {
   ): Promise<PutOutcome> {
     try {
       await this.#call(blob, () =>
-        this.#client.getBlockBlobClient(blob).uploadStream(stream, 4 * 1024 * 1024, 4, {
+        uploadInBlocks(this.#client.getBlockBlobClient(blob), stream, {
           conditions: { ifNoneMatch: '*' },
           metadata: { ...options.metadata },
-          blobHTTPHeaders: { blobContentType: options.contentType ?? 'application/octet-stream' },
-          ...(signal === undefined ? {} : { abortSignal: signal }),
+          headers: { blobContentType: options.contentType ?? 'application/octet-stream' },
+          signal,
         }),
       );
       return { outcome: 'created' };
     } catch (error) {
-      if (error instanceof StorageError && (error.code === 'BlobAlreadyExists' || error.status === 412)) {
-        return { outcome: 'exists' };
-      }
+      if (!(error instanceof StorageError)) throw error;
+      if (error.code === 'BlobAlreadyExists' || error.status === 412) return { outcome: 'exists' };
+      // Another writer's commit drops the blocks of all others before the condition is looked at.
+      if (error.code === 'InvalidBlockList' && (await this.head(blob)) !== undefined) return { outcome: 'exists' };
       throw error;
     }
   }

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { startAzurite, type Azurite } from '@xva/testkit';
 import { BlobAccount, StorageError, type BlobContainer } from '../src/index.ts';
@@ -44,6 +46,39 @@ describe('BlobContainer on Azurite', () => {
     const chunks: Buffer[] = [];
     for await (const chunk of slice?.stream ?? []) chunks.push(Buffer.from(chunk));
     expect(Buffer.concat(chunks)).toEqual(bytes.subarray(3, 7));
+  });
+
+  it('sends blocks that the service checks, and leaves nothing when one was garbled on the way or the stream fails', async () => {
+    const bytes = Buffer.alloc(9 * 1024 * 1024, 'xva');
+    await container.putStreamIfAbsent('checked', Readable.from([bytes]));
+    const garbling = await garblingProxy(azurite.blobEndpoint);
+    const through = new BlobAccount({
+      connectionString: azurite.connectionString.replace(azurite.blobEndpoint, garbling.url),
+      maxTries: 1,
+    }).container(container.name);
+    await expect(through.putStreamIfAbsent('garbled', Readable.from([bytes]))).rejects.toMatchObject({
+      code: 'Md5Mismatch',
+      retryable: true,
+    });
+    garbling.stop();
+    expect(await container.head('garbled')).toBeUndefined();
+    const failing = Readable.from(
+      (function* () {
+        yield bytes;
+        throw new Error('cut');
+      })(),
+    );
+    await expect(container.putStreamIfAbsent('cut', failing)).rejects.toThrow('cut');
+    expect(await container.head('cut')).toBeUndefined();
+  });
+
+  it('of many writers of one stream exactly one wins, and the blob is whole', async () => {
+    const bytes = Buffer.alloc(5 * 1024 * 1024, 'xva');
+    const outcomes = await Promise.all(
+      Array.from({ length: 6 }, () => container.putStreamIfAbsent('raced', Readable.from([bytes]))),
+    );
+    expect(outcomes.filter(({ outcome }) => outcome === 'created')).toHaveLength(1);
+    expect((await container.get('raced'))?.bytes.equals(bytes)).toBe(true);
   });
 
   it('replaces only the version that was seen', async () => {
@@ -94,3 +129,29 @@ describe('BlobContainer on Azurite', () => {
     expect(() => new BlobAccount({})).toThrow(StorageError);
   });
 });
+
+/** Passes requests on, but flips a bit in the body of every block. */
+async function garblingProxy(target: string): Promise<{ url: string; stop: () => void }> {
+  const { hostname, port, pathname } = new URL(target);
+  const server = createServer((incoming, response) => {
+    const { method, headers, url } = incoming;
+    const isBlock = url?.includes('comp=block&') === true;
+    const outgoing = request({ hostname, port, method, headers, path: url }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(response);
+    });
+    incoming.on('data', (chunk: Buffer) => {
+      if (isBlock) chunk[0] = (chunk[0] ?? 0) ^ 1;
+      outgoing.write(chunk);
+    });
+    incoming.on('end', () => outgoing.end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${pathname}`,
+    stop: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

@@ -7,15 +7,19 @@ export interface BreakerOptions {
   readonly coolDownMs: number;
 }
 
+/** Between looks of those who wait while another one tries. */
+const peekMs = 200;
+
 /**
- * Spares a dependency that is down, and the callers the wait for it. Closed: all pass. Open: all are refused until the
- * cool-down is over. Half-open: one call tries; its success closes the circuit, its failure opens it again. Only
- * transient failures count: a refusal or "busy" comes from something that lives.
+ * Spares a dependency that is down or refuses us, and the callers the wait for it. Closed: all pass. Open: all are
+ * refused until the cool-down is over. Half-open: one call tries; its success closes the circuit, its failure opens it
+ * again. A refusal that needs a person opens it at once: a wrong key is not sent a thousand times.
  */
 export class CircuitBreaker {
   readonly #options: BreakerOptions;
   readonly #now: () => number;
   #failures = 0;
+  #last: StepFailure | undefined;
   #openUntil = 0;
   #probing = false;
 
@@ -26,41 +30,43 @@ export class CircuitBreaker {
   }
 
   get state(): 'closed' | 'open' | 'half-open' {
-    if (this.#failures < this.#options.failures) return 'closed';
+    if (this.#last === undefined) return 'closed';
     return this.#now() < this.#openUntil ? 'open' : 'half-open';
   }
 
-  /** @throws StepFailure `transient` with the wait until the next try when the circuit is open. */
-  async run<T>(operation: () => Promise<T>): Promise<T> {
+  /** Why a call may not be made now, with the wait until the next look; undefined when it may. */
+  refusal(): StepFailure | undefined {
     const { state } = this;
-    if (state === 'open' || (state === 'half-open' && this.#probing)) {
-      const retryAfterMs = Math.max(this.#openUntil - this.#now(), Math.min(1_000, this.#options.coolDownMs));
-      throw new StepFailure(
-        'transient',
-        'input-api-unavailable',
-        `not asked: it failed ${this.#failures} times in a row`,
-        {
-          retryAfterMs,
-        },
-      );
-    }
-    const isProbe = state === 'half-open';
-    if (isProbe) this.#probing = true;
-    try {
-      const result = await operation();
-      this.#failures = 0;
-      return result;
-    } catch (error) {
-      if (error instanceof StepFailure && error.kind === 'transient') this.#failed();
-      else if (error instanceof StepFailure) this.#failures = 0;
-      throw error;
-    } finally {
-      if (isProbe) this.#probing = false;
-    }
+    if (this.#last === undefined || !(state === 'open' || (state === 'half-open' && this.#probing))) return undefined;
+    const { kind, reason, message } = this.#last;
+    const retryAfterMs = Math.max(this.#openUntil - this.#now(), Math.min(peekMs, this.#options.coolDownMs));
+    return new StepFailure(kind, reason, `not asked, since it failed: ${message}`, { retryAfterMs });
   }
 
-  #failed(): void {
+  /** To be followed by one of the three below. True for the one call that tries while the circuit is half-open. */
+  enter(): boolean {
+    if (this.state !== 'half-open') return false;
+    this.#probing = true;
+    return true;
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    this.#last = undefined;
+    this.#probing = false;
+  }
+
+  /** The service failed, or a person must change something, which may take `coolDownMs`. */
+  failed(failure: StepFailure, coolDownMs = this.#options.coolDownMs): void {
     this.#failures += 1;
-    if (this.#failures >= this.#options.failures) this.#openUntil = this.#now() + this.#options.coolDownMs;
+    this.#probing = false;
+    if (failure.kind !== 'operator' && this.#failures < this.#options.failures) return;
+    this.#last = failure;
+    this.#openUntil = this.#now() + coolDownMs;
+  }
+
+  /** The call said nothing about the service. */
+  left(wasProbe: boolean): void {
+    if (wasProbe) this.#probing = false;
   }
 }

@@ -1,45 +1,7 @@
-import { canonicalHash, requestKeySchema, scalars, sha256Hex, type RunEvent } from '@xva/contracts';
+import { canonicalHash, sha256Hex, type DeadLetter, type RunEvent } from '@xva/contracts';
 import { parseTraceparent } from '@xva/runtime';
-import { z } from 'zod';
 import type { Defect, StepFailure } from './failures.ts';
 import type { EventSource, ReceivedEvent } from './ports.ts';
-
-const defectSchema = z.strictObject({ subject: z.string(), code: z.string(), message: z.string() });
-
-/** An event that could not become a job, with all that is needed to understand it and to bring it back. */
-export const deadLetterSchema = z.strictObject({
-  schemaVersion: scalars.schemaVersion,
-  /** The event's id; `raw-…` (from the bytes' hash) when it could not be read. */
-  id: z.string().regex(/^([0-9a-f]{32}|raw-[0-9a-f]{32})(-[0-9a-f]{12})?$/),
-  /** `waiting` for someone; `replayed` = became a job after all; `discarded` = closed without one. */
-  state: z.enum(['waiting', 'replayed', 'discarded']),
-  eventId: scalars.eventId.nullable(),
-  runId: scalars.runId.nullable(),
-  requestKey: requestKeySchema.nullable(),
-  traceId: z.string().nullable(),
-  /** The message's bytes: as text when they are UTF-8, else in base64. */
-  event: z.strictObject({ encoding: z.enum(['utf8', 'base64']), data: z.string() }),
-  /** Hash of the event without what varies from one publishing to the next (time, trace). */
-  contentSha256: scalars.sha256,
-  source: z
-    .strictObject({
-      partitionId: z.string(),
-      sequenceNumber: z.int(),
-      offset: z.string(),
-      enqueuedAt: scalars.timestamp,
-    })
-    .nullable(),
-  reason: z.string(),
-  message: z.string(),
-  defects: z.array(defectSchema),
-  /** How often it ended here. */
-  attempts: z.int().min(1),
-  firstSeen: scalars.timestamp,
-  lastSeen: scalars.timestamp,
-  /** What happened to it, oldest first, at most the last 20. */
-  history: z.array(z.strictObject({ at: scalars.timestamp, what: z.string(), detail: z.string() })),
-});
-export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
 const historyLength = 20;
 

@@ -8,11 +8,12 @@ export interface Defect {
 }
 
 /**
- * What a failure asks for. `transient`: try again within the budget. `busy`: the other side lives but wants less: wait, for
- * ever if need be. `operator`: a person must change something; wait and say so, since every other event would fail the
- * same way. `poison`: this event can never succeed as it is.
+ * What a failure asks for. `transient`: try again; counts against the event's budget when it is the event's own.
+ * `outage`: the service fails, whoever asks: wait, for ever if need be. `busy`: the other side lives but wants less:
+ * wait. `operator`: a person must change something; wait and say so, since every other event would fail the same way.
+ * `poison`: this event can never succeed as it is.
  */
-export type FailureKind = 'transient' | 'busy' | 'operator' | 'poison';
+export type FailureKind = 'transient' | 'outage' | 'busy' | 'operator' | 'poison';
 
 /** Thrown by ports and steps: why an event cannot go on now, in words for the person who finds it. */
 export class StepFailure extends Error {
@@ -42,7 +43,13 @@ export class StepFailure extends Error {
   }
 }
 
-/** Anything that is no StepFailure is unexpected: tried again like an outage, dead-lettered in the end, never swallowed. */
+/** The same failure, but of another kind. */
+export function asKind(kind: FailureKind, failure: StepFailure): StepFailure {
+  const { reason, message, defects, retryAfterMs } = failure;
+  return new StepFailure(kind, reason, message, { defects, retryAfterMs, cause: failure });
+}
+
+/** Anything that is no StepFailure is unexpected: tried again within the budget, dead-lettered in the end, never swallowed. */
 export function asStepFailure(error: unknown): StepFailure {
   if (error instanceof StepFailure) return error;
   const { message } = describeError(error);

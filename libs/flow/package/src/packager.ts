@@ -1,10 +1,10 @@
 import { formatRequestKey, type JobRequest, type RunEvent } from '@xva/contracts';
 import { childTraceparent, parseTraceparent, type Clock, type Random } from '@xva/runtime';
 import { Bulkhead } from './bulkhead.ts';
-import { CircuitBreaker, type BreakerOptions } from './circuit-breaker.ts';
+import type { BreakerOptions, CircuitBreaker } from './circuit-breaker.ts';
 import { bury } from './bury.ts';
+import type { CrashPoint } from './crash-points.ts';
 import { asStepFailure, StepFailure } from './failures.ts';
-import { Gate } from './gate.ts';
 import { parseEvent } from './parse-event.ts';
 import { persevere, type Patience } from './persevere.ts';
 import type {
@@ -17,7 +17,8 @@ import type {
   WorkObjects,
 } from './ports.ts';
 import { loadRequest } from './request.ts';
-import { storePackage, type StoredPackage } from './store-package.ts';
+import { Service } from './service.ts';
+import { storePackage, type StoredPackage, type StoreTools } from './store-package.ts';
 import { verifyManifest, type PackageLimits, type VerifiedPackage } from './verify-manifest.ts';
 
 /** What became of an event. Both are ends: the event's effect is durable and its checkpoint may be written. */
@@ -40,11 +41,19 @@ export type Outcome =
     };
 
 /** The calls of one event, in this order; `bury` instead of the rest when it is poison. */
-export type Step = 'parse' | 'load' | 'package' | 'submit' | 'bury';
+export type Step = 'package' | 'submit' | 'bury';
 
 export type Happening =
   | { readonly kind: 'done'; readonly step: Step; readonly tookMs: number }
   | { readonly kind: 'waiting'; readonly step: Step; readonly failure: StepFailure; readonly delayMs: number };
+
+/** What is under way, over all events. */
+export interface Load {
+  readonly inputApi: CircuitBreaker['state'];
+  readonly jobApi: CircuitBreaker['state'];
+  readonly packages: number;
+  readonly transfers: number;
+}
 
 /** Ids for logs: composed once per event. */
 export interface EventIds {
@@ -66,7 +75,7 @@ export interface PackagerPorts {
   /** Called after every step and before every wait. */
   readonly notice: (ids: EventIds, happening: Happening) => void;
   /** Called between two steps; a test kills the process here. */
-  readonly crashPoint?: (name: string) => void;
+  readonly crashPoint?: (name: CrashPoint) => void;
 }
 
 export interface PackagerSettings extends PackageLimits {
@@ -74,8 +83,9 @@ export interface PackagerSettings extends PackageLimits {
   readonly breaker: BreakerOptions;
   /** Packages being generated at once. */
   readonly packagesAtOnce: number;
-  /** Parts in transfer at once. */
+  /** Parts looked up or in transfer at once; of those above `smallPartBytes` a few only, since each takes blocks of memory. */
   readonly transfersAtOnce: number;
+  readonly largePartsAtOnce: number;
   readonly smallPartBytes: number;
   readonly maxRequestBytes: number;
 }
@@ -87,30 +97,39 @@ export interface PackagerSettings extends PackageLimits {
 export class Packager {
   readonly #ports: PackagerPorts;
   readonly #settings: PackagerSettings;
-  readonly #breaker: CircuitBreaker;
+  readonly #inputApi: Service;
+  readonly #jobApi: Service;
   readonly #packages: Bulkhead;
   readonly #transfers: Bulkhead;
-  readonly #jobGate: Gate;
+  readonly #largeParts: Bulkhead;
 
   constructor(ports: PackagerPorts, settings: PackagerSettings) {
     this.#ports = ports;
     this.#settings = settings;
-    this.#breaker = new CircuitBreaker(settings.breaker, () => ports.clock.now().getTime());
+    const { breaker, patience } = settings;
+    const common = { breaker, operatorDelayMs: patience.operatorDelayMs, clock: ports.clock };
+    this.#inputApi = new Service({ ...common, alive: (signal) => ports.inputApi.alive(signal) });
+    this.#jobApi = new Service({ ...common, alive: (signal) => ports.jobApi.alive(signal) });
     this.#packages = new Bulkhead(settings.packagesAtOnce);
     this.#transfers = new Bulkhead(settings.transfersAtOnce);
-    this.#jobGate = new Gate(ports.clock);
+    this.#largeParts = new Bulkhead(settings.largePartsAtOnce);
   }
 
   /** For readiness and metrics. */
-  get load(): { readonly circuit: CircuitBreaker['state']; readonly packages: number; readonly transfers: number } {
-    return { circuit: this.#breaker.state, packages: this.#packages.running, transfers: this.#transfers.running };
+  get load(): Load {
+    return {
+      inputApi: this.#inputApi.circuit,
+      jobApi: this.#jobApi.circuit,
+      packages: this.#packages.running,
+      transfers: this.#transfers.running,
+    };
   }
 
   /**
    * Returns when the event's effect is durable.
    *
-   * @throws the signal's reason, or with no patience for operators their StepFailure; then nothing is decided about the
-   * event and it must come again.
+   * @throws the signal's reason, or with no patience for persons or outages their StepFailure; then nothing is decided
+   * about the event and it must come again.
    */
   async handle(received: ReceivedEvent, signal: AbortSignal): Promise<Outcome> {
     let event: RunEvent | undefined;
@@ -120,32 +139,25 @@ export class Packager {
     } catch (error) {
       signal.throwIfAborted();
       const failure = asStepFailure(error);
-      if (failure.kind === 'operator') throw failure;
+      if (failure.kind === 'operator' || failure.kind === 'outage') throw failure;
       const ids = idsOf(received, event);
       const rejected = { received, event, failure, now: this.#ports.clock.now() };
+      this.#crashPoint('beforeBury');
       const letterId = await this.#step('bury', ids, signal, () => bury(rejected, this.#ports.deadLetters));
       this.#crashPoint('afterBury');
       return { outcome: 'dead-lettered', ids, letterId, failure };
+    } finally {
+      if (event !== undefined) for (const service of [this.#inputApi, this.#jobApi]) service.ended(event.id);
     }
   }
 
   async #process(event: RunEvent, received: ReceivedEvent, signal: AbortSignal): Promise<Outcome> {
     const ids = idsOf(received, event);
-    const { objects } = this.#ports;
     this.#crashPoint('afterReceive');
     const context: CallContext = { signal, traceparent: childTraceparent(event.traceparent), eventId: event.id };
-    const request = await this.#step('load', ids, signal, () =>
-      loadRequest(event, objects, this.#settings.maxRequestBytes),
-    );
-    this.#crashPoint('afterLoad');
     const { found, stored } = await this.#step('package', ids, signal, async () => {
-      const answer = await this.#packages.run(
-        () => this.#breaker.run(() => this.#ports.inputApi.createPackage(request.bytes, context)),
-        signal,
-      );
-      this.#crashPoint('afterPackage');
-      const verified = verifyManifest(answer, event, request.facts, this.#settings);
-      return { found: verified, stored: await storePackage(verified, this.#storeTools(), context) };
+      const made = await this.#package(event, context);
+      return { found: made, stored: await storePackage(made, this.#storeTools(), context) };
     });
     this.#crashPoint('afterUpload');
     const answer = await this.#step('submit', ids, signal, () => this.#submit(event, found, context));
@@ -155,7 +167,23 @@ export class Packager {
     return { outcome: 'submitted', ids, eventId: event.id, runId, packageId, existed: !answer.created, stored };
   }
 
-  async #submit(event: RunEvent, found: VerifiedPackage, context: CallContext): Promise<JobAnswer> {
+  /** The request is read for each try and held only while the input API works on it: what waits holds no bytes. */
+  async #package(event: RunEvent, context: CallContext): Promise<VerifiedPackage> {
+    const { objects, inputApi } = this.#ports;
+    const { signal } = context;
+    await this.#inputApi.admit(signal);
+    return this.#packages.run(async () => {
+      const request = await loadRequest(event, objects, this.#settings.maxRequestBytes);
+      this.#crashPoint('afterLoad');
+      return this.#inputApi.call('createPackage', context, async () => {
+        const answer = await inputApi.createPackage(request.bytes, context);
+        this.#crashPoint('afterPackage');
+        return verifyManifest(answer, event, request.facts, this.#settings);
+      });
+    }, signal);
+  }
+
+  #submit(event: RunEvent, found: VerifiedPackage, context: CallContext): Promise<JobAnswer> {
     const { requestKey, runId } = event.data;
     const { packageId, manifest } = found;
     const request: JobRequest = {
@@ -165,34 +193,31 @@ export class Packager {
       packageId,
       priority: manifest.priority,
     };
-    await this.#jobGate.pass(context.signal);
-    let answer: JobAnswer;
-    try {
-      answer = await this.#ports.jobApi.submit(request, context);
-    } catch (error) {
-      if (error instanceof StepFailure && error.kind === 'busy') {
-        this.#jobGate.closeFor(Math.min(error.retryAfterMs ?? 0, longestPauseMs));
+    return this.#jobApi.call('submit', context, async () => {
+      const answer = await this.#ports.jobApi.submit(request, context);
+      if (answer.runId !== runId || answer.eventId !== event.id) {
+        const message = `the job API answered with run ${answer.runId} of event ${answer.eventId}, not ${runId}`;
+        throw new StepFailure('transient', 'job-api-nonsense', message);
       }
-      throw error;
-    }
-    if (answer.runId !== runId || answer.eventId !== event.id) {
-      const message = `the job API answered with run ${answer.runId} of event ${answer.eventId}, not ${runId}`;
-      throw new StepFailure('transient', 'job-api-nonsense', message);
-    }
-    if (answer.packageId !== packageId) {
-      const message = `run ${runId} exists with package ${answer.packageId}, this event gives ${packageId}`;
-      throw new StepFailure('poison', 'run-conflict', message);
-    }
-    return answer;
+      if (answer.packageId !== packageId) {
+        const message = `run ${runId} exists with package ${answer.packageId}, this event gives ${packageId}`;
+        throw new StepFailure('poison', 'run-conflict', message);
+      }
+      return answer;
+    });
   }
 
-  #storeTools(): Parameters<typeof storePackage>[1] {
+  #storeTools(): StoreTools {
     const { objects, inputApi } = this.#ports;
-    const guarded = {
-      createPackage: inputApi.createPackage.bind(inputApi),
-      openPart: (...args: Parameters<InputApiPort['openPart']>) => this.#breaker.run(() => inputApi.openPart(...args)),
+    return {
+      objects,
+      openPart: (packageId, sha256, context) =>
+        this.#inputApi.call('openPart', context, () => inputApi.openPart(packageId, sha256, context)),
+      transfers: this.#transfers,
+      largeParts: this.#largeParts,
+      smallPartBytes: this.#settings.smallPartBytes,
+      crashPoint: (name) => this.#crashPoint(name),
     };
-    return { objects, inputApi: guarded, transfers: this.#transfers, smallPartBytes: this.#settings.smallPartBytes };
   }
 
   async #step<T>(step: Step, ids: EventIds, signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
@@ -211,12 +236,10 @@ export class Packager {
     return result;
   }
 
-  #crashPoint(name: string): void {
+  #crashPoint(name: CrashPoint): void {
     this.#ports.crashPoint?.(name);
   }
 }
-
-const longestPauseMs = 60_000;
 
 /** The ids under which an event is logged. */
 export function idsOf(received: ReceivedEvent, event: RunEvent | undefined): EventIds {

@@ -2,8 +2,10 @@ import { retryDelayMs, type Clock, type Random } from '@xva/runtime';
 import { asStepFailure, StepFailure } from './failures.ts';
 
 export interface Patience {
-  /** How long transient failures may go on, from the first one, before the event is given up. */
+  /** How long an event may fail by itself, tries and waits together, before it is given up. Outages do not count. */
   readonly budgetMs: number;
+  /** How long an outage is waited out before the event is left undecided; undefined = without end. */
+  readonly outageMs: number | undefined;
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
   /** Between tries while a person must change something; undefined = do not wait, fail at once. */
@@ -21,21 +23,22 @@ export interface PersevereOptions {
 }
 
 /**
- * Repeats a step until it succeeds, is poison, or its budget for transient failures is used up. Being busy or waiting for
- * a person uses no budget: the other side lives, or nothing would come of giving up.
+ * Repeats a step until it succeeds, is poison, or its budget for failures of its own is used up. Outages, being busy and
+ * waiting for a person use no budget: nothing would come of giving up.
  *
- * @throws StepFailure `poison` (also for a used-up budget, then with the reason of the last failure), `operator` when
- * there is no waiting for one, or the signal's reason.
+ * @throws StepFailure `poison` (also for a used-up budget, then with the reason of the last failure), `operator` or
+ * `outage` when nobody waits that long, or the signal's reason.
  */
 export async function persevere<T>(operation: () => Promise<T>, options: PersevereOptions): Promise<T> {
   const { patience, clock, random, signal } = options;
   const policy = { ...patience, maxAttempts: Infinity, deadlineMs: patience.budgetMs };
   let inARow = 0;
-  let tries = 0;
-  let failingSince: number | undefined;
+  let ownTries = 0;
+  let ownMs = 0;
+  let outSince: number | undefined;
   for (;;) {
     signal.throwIfAborted();
-    tries += 1;
+    const started = clock.now().getTime();
     try {
       return await operation();
     } catch (error) {
@@ -43,24 +46,28 @@ export async function persevere<T>(operation: () => Promise<T>, options: Perseve
       const failure = asStepFailure(error);
       inARow += 1;
       const delayMs = retryDelayMs(policy, inARow, random, asked(failure));
+      if (failure.kind !== 'outage') outSince = undefined;
       switch (failure.kind) {
         case 'poison':
           throw failure;
         case 'operator':
           if (patience.operatorDelayMs === undefined) throw failure;
-          failingSince = undefined;
-          await pause(failure, patience.operatorDelayMs);
+          await pause(failure, failure.retryAfterMs ?? patience.operatorDelayMs);
           break;
         case 'busy':
-          failingSince = undefined;
           await pause(failure, delayMs);
           break;
-        case 'transient': {
-          const now = clock.now().getTime();
-          failingSince ??= now;
-          if (now + delayMs - failingSince > patience.budgetMs) throw givenUp(failure, tries, now - failingSince);
+        case 'outage':
+          outSince ??= started;
+          if (clock.now().getTime() + delayMs - outSince > (patience.outageMs ?? Infinity)) throw failure;
           await pause(failure, delayMs);
-        }
+          break;
+        case 'transient':
+          ownTries += 1;
+          ownMs += clock.now().getTime() - started;
+          if (ownMs + delayMs > patience.budgetMs) throw givenUp(failure, ownTries, ownMs);
+          ownMs += delayMs;
+          await pause(failure, delayMs);
       }
     }
   }

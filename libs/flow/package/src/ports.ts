@@ -1,5 +1,4 @@
-import type { JobRequest } from '@xva/contracts';
-import type { DeadLetter } from './dead-letter.ts';
+import type { DeadLetter, JobRequest, LetterState } from '@xva/contracts';
 
 /** Where an event came from; null for one that was given by hand. */
 export interface EventSource {
@@ -27,6 +26,8 @@ export interface InputApiPort {
   createPackage(request: Uint8Array, context: CallContext): Promise<Uint8Array>;
   /** One part as a stream, unchecked. */
   openPart(packageId: string, sha256: string, context: CallContext): Promise<AsyncIterable<Uint8Array>>;
+  /** Whether it answers at all, by a request that concerns no event; false also when the answer takes long. */
+  alive(signal: AbortSignal): Promise<boolean>;
 }
 
 export interface StoredObject {
@@ -59,6 +60,19 @@ export interface JobAnswer {
 /** The batch controller's API. Throws StepFailure. */
 export interface JobApiPort {
   submit(request: JobRequest, context: CallContext): Promise<JobAnswer>;
+  /** Like the input API's. */
+  alive(signal: AbortSignal): Promise<boolean>;
+}
+
+/** What a listing says of a letter without reading it. */
+export interface LetterEntry {
+  readonly id: string;
+  readonly state: LetterState;
+  readonly reason: string;
+  /** Null when the event could not be read. */
+  readonly book: string | null;
+  readonly lastSeen: string;
+  readonly attempts: number;
 }
 
 /** Dead letters, with compare-and-swap. Every method throws StepFailure. */
@@ -66,5 +80,6 @@ export interface DeadLetters {
   get(id: string): Promise<{ readonly letter: DeadLetter; readonly version: string } | undefined>;
   /** False when the stored one is not `version` any more (undefined = there must be none). */
   put(letter: DeadLetter, version: string | undefined): Promise<boolean>;
-  list(): AsyncIterable<DeadLetter>;
+  /** In the order of their ids; what is no letter is left out. */
+  list(): AsyncIterable<LetterEntry>;
 }

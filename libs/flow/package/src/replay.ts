@@ -1,8 +1,9 @@
+import type { DeadLetter } from '@xva/contracts';
 import type { Clock } from '@xva/runtime';
-import { closeLetter, letterBytes, type DeadLetter } from './dead-letter.ts';
+import { closeLetter, letterBytes } from './dead-letter.ts';
 import { StepFailure } from './failures.ts';
 import type { Outcome } from './packager.ts';
-import type { DeadLetters, ReceivedEvent } from './ports.ts';
+import type { DeadLetters, LetterEntry, ReceivedEvent } from './ports.ts';
 
 /** Which letters are meant; every given condition must hold. */
 export interface LetterQuery {
@@ -16,27 +17,33 @@ export interface LetterQuery {
   readonly closedToo?: boolean;
 }
 
-export function matchesQuery(letter: DeadLetter, query: LetterQuery): boolean {
+export function matchesQuery(letter: LetterEntry, query: LetterQuery): boolean {
   const seen = Date.parse(letter.lastSeen);
   return (
     (query.closedToo === true || letter.state === 'waiting') &&
     (query.ids === undefined || query.ids.includes(letter.id)) &&
     (query.reason === undefined || query.reason === letter.reason) &&
-    (query.book === undefined || query.book === letter.requestKey?.book) &&
+    (query.book === undefined || query.book === letter.book) &&
     (query.since === undefined || seen >= query.since.getTime()) &&
     (query.until === undefined || seen <= query.until.getTime())
   );
 }
 
-export async function* selectLetters(letters: DeadLetters, query: LetterQuery): AsyncGenerator<DeadLetter> {
+/** The letters that are meant, from the listing alone unless ids are given. @throws StepFailure */
+export async function* selectLetters(letters: DeadLetters, query: LetterQuery): AsyncGenerator<LetterEntry> {
   if (query.ids !== undefined) {
     for (const id of query.ids) {
       const stored = await letters.get(id);
-      if (stored !== undefined && matchesQuery(stored.letter, query)) yield stored.letter;
+      if (stored !== undefined && matchesQuery(entryOf(stored.letter), query)) yield entryOf(stored.letter);
     }
     return;
   }
   for await (const letter of letters.list()) if (matchesQuery(letter, query)) yield letter;
+}
+
+export function entryOf(letter: DeadLetter): LetterEntry {
+  const { id, state, reason, requestKey, lastSeen, attempts } = letter;
+  return { id, state, reason, book: requestKey?.book ?? null, lastSeen, attempts };
 }
 
 export interface Replay {

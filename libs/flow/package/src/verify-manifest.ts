@@ -96,8 +96,7 @@ function partDefects({ parts, sharedInputHash }: Manifest, limits: PackageLimits
   const add = (subject: string, code: string, message: string): void => void defects.push({ subject, code, message });
   if (!isStrictlySorted(parts.map((part) => part.path)))
     add('parts', 'not-sorted', 'parts are not sorted by path, once each');
-  const folded = new Set(parts.map((part) => part.path.toLowerCase()));
-  if (folded.size < parts.length) add('parts', 'name-collision', 'two parts have names that differ by case only');
+  for (const { subject, code, message } of nameDefects(parts.map((part) => part.path))) add(subject, code, message);
   const sizes = new Map<string, number>();
   for (const { path, size, sha256 } of parts) {
     if (size > limits.maxPartBytes)
@@ -115,6 +114,34 @@ function partDefects({ parts, sharedInputHash }: Manifest, limits: PackageLimits
   }
   if (sharedInputHashOf(parts) !== sharedInputHash) {
     add('sharedInputHash', 'hash-differs', 'sharedInputHash does not follow from the parts');
+  }
+  return defects;
+}
+
+/** A step that Windows takes for a device, whatever follows the first point, or whose last point it drops. */
+const windowsName = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$|\.$/i;
+
+/** Names that mean another file, or none, on a node with another file system. */
+function nameDefects(paths: readonly string[]): Defect[] {
+  const defects: Defect[] = [];
+  const folded = new Set(paths.map((path) => path.toLowerCase()));
+  if (folded.size < paths.length) {
+    const message = 'two parts have names that differ by case only';
+    defects.push({ subject: 'parts', code: 'name-collision', message });
+  }
+  for (const path of paths) {
+    const steps = path.split('/');
+    const bad = steps.find((step) => windowsName.test(step));
+    if (bad !== undefined) {
+      defects.push({ subject: path, code: 'name-reserved', message: `${path}: ${bad} is a reserved name on Windows` });
+    }
+    for (let length = 1; length < steps.length; length += 1) {
+      const folder = steps.slice(0, length).join('/');
+      if (folded.has(folder.toLowerCase())) {
+        const message = `${folder} is a part and the folder of ${path}`;
+        defects.push({ subject: path, code: 'name-collision', message });
+      }
+    }
   }
   return defects;
 }

@@ -1,15 +1,17 @@
+import type { DeadLetter } from '@xva/contracts';
 import type { Clock } from '@xva/runtime';
 import { type SampleEvent } from '@xva/testkit';
 import {
+  entryOf,
   Packager,
   StepFailure,
-  type DeadLetter,
   type DeadLetters,
   type EventIds,
   type Happening,
   type InputApiPort,
   type JobAnswer,
   type JobApiPort,
+  type LetterEntry,
   type PackagerSettings,
   type ReceivedEvent,
   type WorkObjects,
@@ -80,8 +82,8 @@ export class FakeDeadLetters implements DeadLetters {
     return Promise.resolve(true);
   }
 
-  async *list(): AsyncGenerator<DeadLetter> {
-    for (const { letter } of this.letters.values()) yield await Promise.resolve(letter);
+  async *list(): AsyncGenerator<LetterEntry> {
+    for (const { letter } of this.letters.values()) yield await Promise.resolve(entryOf(letter));
   }
 }
 
@@ -92,6 +94,8 @@ export class FakeInputApi implements InputApiPort {
   readonly partFailures: StepFailure[] = [];
   answer: ((sample: SampleEvent) => Uint8Array) | undefined;
   part: ((bytes: Buffer) => Uint8Array) | undefined;
+  /** Whether it answers a request that concerns no event. */
+  lives = true;
   created = 0;
   opened: string[] = [];
   running = 0;
@@ -114,6 +118,10 @@ export class FakeInputApi implements InputApiPort {
     return this.answer?.(sample) ?? sample.manifestBytes;
   }
 
+  alive(): Promise<boolean> {
+    return Promise.resolve(this.lives);
+  }
+
   openPart(_packageId: string, sha256: string): Promise<AsyncIterable<Uint8Array>> {
     this.opened.push(sha256);
     const failure = this.partFailures.shift();
@@ -132,12 +140,17 @@ async function* chunked(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Ar
 export class FakeJobApi implements JobApiPort {
   readonly runs = new Map<string, string>();
   readonly failures: StepFailure[] = [];
+  lives = true;
   asked = 0;
   change: ((answer: JobAnswer) => JobAnswer) | undefined;
   readonly #runIdOf: (eventId: string) => string;
 
   constructor(samples: readonly SampleEvent[]) {
     this.#runIdOf = (eventId) => samples.find(({ event }) => event.id === eventId)?.event.data.runId ?? 'unknown';
+  }
+
+  alive(): Promise<boolean> {
+    return Promise.resolve(this.lives);
   }
 
   submit(request: Parameters<JobApiPort['submit']>[0]): Promise<JobAnswer> {
@@ -158,10 +171,11 @@ export class FakeJobApi implements JobApiPort {
 }
 
 export const settings: PackagerSettings = {
-  patience: { budgetMs: 60_000, baseDelayMs: 100, maxDelayMs: 5_000, operatorDelayMs: 10_000 },
+  patience: { budgetMs: 60_000, outageMs: undefined, baseDelayMs: 100, maxDelayMs: 5_000, operatorDelayMs: 10_000 },
   breaker: { failures: 5, coolDownMs: 2_000 },
   packagesAtOnce: 4,
   transfersAtOnce: 8,
+  largePartsAtOnce: 2,
   smallPartBytes: 1_000,
   maxPartBytes: 1_000_000,
   maxPackageBytes: 2_000_000,

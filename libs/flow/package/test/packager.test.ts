@@ -189,7 +189,13 @@ describe('Packager', () => {
     const sample = sampleEvent();
     const rig = new Rig([sample]);
     rig.inputApi.failures.push(new StepFailure('operator', 'input-api-refuses-us', '403'));
-    const patience = { budgetMs: 1_000, baseDelayMs: 1, maxDelayMs: 1, operatorDelayMs: undefined };
+    const patience = {
+      budgetMs: 1_000,
+      outageMs: undefined,
+      baseDelayMs: 1,
+      maxDelayMs: 1,
+      operatorDelayMs: undefined,
+    };
     await expect(rig.packager({ patience }).handle(received(sample), never)).rejects.toThrow('403');
     expect(rig.deadLetters.letters.size).toBe(0);
   });

@@ -1,5 +1,5 @@
+import { deadLetterSchema, type DeadLetter } from '@xva/contracts';
 import { deadLettersContract, sampleEvent, workObjectsContract } from '@xva/testkit';
-import { deadLetterSchema, type DeadLetter } from '../src/index.ts';
 import { FakeDeadLetters, FakeObjects } from './fakes.ts';
 
 workObjectsContract('fake', () => {
