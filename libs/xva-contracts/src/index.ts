@@ -2,6 +2,7 @@ export * from './canonical-json.ts';
 export * from './parse.ts';
 export * from './problem.ts';
 export * as scalars from './scalars.ts';
+export * from './run-event/dead-letter.ts';
 export * from './run-event/event.ts';
 export * from './run-event/frozen-request.ts';
 export * from './run-event/ids.ts';

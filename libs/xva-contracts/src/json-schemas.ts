@@ -8,6 +8,7 @@ import { taskProgressSchema, taskSpecSchema } from './job/task-spec.ts';
 import { packageProblemSchema, problemSchema } from './problem.ts';
 import { publishedSchema, resultSummarySchema } from './result/summary.ts';
 import { retentionLabelsSchema } from './retention/labels.ts';
+import { deadLetterSchema } from './run-event/dead-letter.ts';
 import { runEventSchema } from './run-event/event.ts';
 import { frozenRequestSchema } from './run-event/frozen-request.ts';
 import { tradeTermsSchemas } from './run-event/trade-terms.ts';
@@ -30,6 +31,7 @@ export const publishedContracts: Readonly<Record<string, z.ZodType>> = {
   published: publishedSchema,
   problem: problemSchema,
   'package-problem': packageProblemSchema,
+  'dead-letter': deadLetterSchema,
   'retention-labels': retentionLabelsSchema,
   ...Object.fromEntries(Object.entries(tradeTermsSchemas).map(([name, schema]) => [`trade-terms.${name}`, schema])),
 };
