@@ -13,3 +13,4 @@ export * from './package-contracts.ts';
 export * from './sample-event.ts';
 export * from './trial-book.ts';
 export * from './python-client.ts';
+export * from './blob-stand-in.ts';

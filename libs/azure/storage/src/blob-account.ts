@@ -1,6 +1,9 @@
 import { DefaultAzureCredential } from '@azure/identity';
 import { BlobServiceClient, type StoragePipelineOptions } from '@azure/storage-blob';
+import { systemClock, type Clock, type Random } from '@xva/runtime';
 import { BlobContainer } from './blob-container.ts';
+import { Collected } from './collect/collector.ts';
+import { Gate } from './collect/gate.ts';
 import { StorageError, translateError } from './errors.ts';
 
 export interface BlobAccountOptions {
@@ -12,9 +15,26 @@ export interface BlobAccountOptions {
   readonly tryTimeoutMs?: number | undefined;
 }
 
+export interface CollectorOptions {
+  /** Requests in flight at most (default 16); fewer while Storage says to slow down. */
+  readonly parallelism?: number | undefined;
+  /** Delete many blobs with one request where the account takes it (default). */
+  readonly batches?: boolean | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+  readonly onThrottle?: ((limit: number) => void) | undefined;
+}
+
+/** What an account keeps of deleted things by itself. */
+export interface SoftDelete {
+  /** Days that deleted blobs are kept; 0 = not at all. */
+  readonly blobDays: number;
+}
+
 /** One storage account's blobs, by Entra identity or connection string. */
 export class BlobAccount {
   readonly #service: BlobServiceClient;
+  readonly #untried: BlobServiceClient;
 
   /** @throws StorageError when neither or both of URL and connection string are given. */
   constructor(options: BlobAccountOptions) {
@@ -27,10 +47,15 @@ export class BlobAccount {
         maxRetryDelayInMs: 5_000,
       },
     };
+    // A gate tries again by itself: it hears every "slow down".
+    const once: StoragePipelineOptions = { retryOptions: { ...pipeline.retryOptions, maxTries: 1 } };
     if (accountUrl !== undefined && connectionString === undefined) {
-      this.#service = new BlobServiceClient(accountUrl, new DefaultAzureCredential(), pipeline);
+      const credential = new DefaultAzureCredential();
+      this.#service = new BlobServiceClient(accountUrl, credential, pipeline);
+      this.#untried = new BlobServiceClient(accountUrl, credential, once);
     } else if (connectionString !== undefined && accountUrl === undefined) {
       this.#service = BlobServiceClient.fromConnectionString(connectionString, pipeline);
+      this.#untried = BlobServiceClient.fromConnectionString(connectionString, once);
     } else {
       throw new StorageError('account', 'BadOptions', 400, 'give either an account URL or a connection string');
     }
@@ -42,6 +67,29 @@ export class BlobAccount {
 
   container(name: string): BlobContainer {
     return new BlobContainer(this.#service.getContainerClient(name));
+  }
+
+  /** The account as a collector uses it: all containers behind one gate. */
+  collector(options: CollectorOptions = {}): (container: string) => Collected {
+    const gate = new Gate({
+      parallelism: options.parallelism ?? 16,
+      clock: options.clock ?? systemClock,
+      random: options.random ?? Math.random,
+      maxAttempts: 6,
+      deadlineMs: 120_000,
+      onThrottle: options.onThrottle,
+    });
+    return (container) => new Collected(this.#untried, container, gate, options.batches ?? true);
+  }
+
+  /** Whether the account keeps deleted blobs, and for how long. @throws StorageError without the right to ask */
+  async softDelete(): Promise<SoftDelete> {
+    try {
+      const { deleteRetentionPolicy } = await this.#service.getProperties();
+      return { blobDays: deleteRetentionPolicy?.enabled === true ? (deleteRetentionPolicy.days ?? 0) : 0 };
+    } catch (error) {
+      throw translateError(error, 'account');
+    }
   }
 
   /** Names and metadata of the containers under a prefix, page by page. */
