@@ -6,7 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { BatchAdapter } from '@xva/azure-batch';
 import { BlobAccount } from '@xva/azure-storage';
 import { RunTable } from '@xva/azure-tables';
-import { manifestBytes, packageIdOf, runContainerOf, sha256Hex, type Manifest, type RunRecord } from '@xva/contracts';
+import {
+  manifestBytes,
+  packageIdOf,
+  runContainerOf,
+  runRecordSchema,
+  sha256Hex,
+  type Manifest,
+  type RunRecord,
+} from '@xva/contracts';
 import {
   batchAccount,
   startAzurite,
@@ -53,7 +61,7 @@ function manifestOf(part: string): Manifest {
 }
 
 function recordOf(runId: string, state: RunRecord['state'], packageId: string, at: string): RunRecord {
-  return {
+  return runRecordSchema.parse({
     schemaVersion: '1.0',
     runId,
     eventId: sha256Hex(runId).slice(0, 32),
@@ -85,7 +93,7 @@ function recordOf(runId: string, state: RunRecord['state'], packageId: string, a
     startedAt: at,
     finishedAt: state === 'failed' ? at : null,
     version: 1,
-  };
+  });
 }
 
 describe('xva-batch-gc as a process, on Azurite and the Batch emulator', () => {

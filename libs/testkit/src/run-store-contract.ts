@@ -1,4 +1,5 @@
-import type { RunRecord } from '@xva/contracts';
+import type { z } from 'zod';
+import { runRecordSchema, type RunRecord } from '@xva/contracts';
 
 /** The shape of the submit flow's run store, said again: the flow's tests use this kit, so the kit cannot import the flow. */
 export interface RunStoreLike {
@@ -9,9 +10,9 @@ export interface RunStoreLike {
 }
 
 /** A record that has just been accepted; `change` makes it another. */
-export function sampleRecord(runId: string, change: Partial<RunRecord> = {}): RunRecord {
+export function sampleRecord(runId: string, change: Partial<z.input<typeof runRecordSchema>> = {}): RunRecord {
   const at = '2026-09-30T18:00:00.000Z';
-  return {
+  return runRecordSchema.parse({
     schemaVersion: '1.0',
     runId,
     eventId: 'e'.repeat(32),
@@ -42,7 +43,7 @@ export function sampleRecord(runId: string, change: Partial<RunRecord> = {}): Ru
     finishedAt: null,
     version: 1,
     ...change,
-  };
+  });
 }
 
 /** What every run store must do: the fake and the one on Table Storage run the same suite. */

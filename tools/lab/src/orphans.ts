@@ -1,6 +1,6 @@
 import { BatchAdapter } from '@xva/azure-batch';
 import { RunTable } from '@xva/azure-tables';
-import { runContainerOf, sha256Hex, type RunRecord } from '@xva/contracts';
+import { runContainerOf, runRecordSchema, sha256Hex, type RunRecord } from '@xva/contracts';
 import { batchAccountName, poolId, storageConnectionString } from './layout.ts';
 import type { Session } from './session.ts';
 
@@ -12,7 +12,7 @@ const lost = 'xva-20060102-lost-cccccccccccccc';
 const long = '2006-01-02T00:00:00.000Z';
 
 function expiredRecord(packageId: string): RunRecord {
-  return {
+  return runRecordSchema.parse({
     schemaVersion: '1.0',
     runId: expired,
     eventId: sha256Hex(expired).slice(0, 32),
@@ -42,7 +42,7 @@ function expiredRecord(packageId: string): RunRecord {
     startedAt: long,
     finishedAt: long,
     version: 1,
-  };
+  });
 }
 
 /**

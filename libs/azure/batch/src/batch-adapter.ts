@@ -1,10 +1,11 @@
-import { RetryingBatchClient, type BatchClientOptions } from './client.ts';
+import type { BatchServiceClient } from '@azure/batch';
+import { RetryingBatchClient, type BatchClientOptions, type CallOptions } from './client.ts';
 import { BatchError } from './errors.ts';
+import { Pools, type EvaluateOutcome, type ResizeOutcome } from './pools.ts';
 import {
   sameJob,
   toJob,
   toJobFacts,
-  toPoolFacts,
   toTaskFacts,
   type JobFacts,
   type JobSpec,
@@ -43,32 +44,38 @@ const fileGone = new Set([
 export class BatchAdapter {
   readonly #client: RetryingBatchClient;
   readonly #tasks: Tasks;
+  readonly #pools: Pools;
   readonly #varying: ReadonlySet<string>;
 
   /** @throws BatchError when only one of account name and key is given. */
   constructor(options: BatchAdapterOptions) {
     this.#client = new RetryingBatchClient(options);
+    this.#pools = new Pools(this.#client);
     this.#varying = new Set(options.varyingNames ?? []);
     this.#tasks = new Tasks(this.#client, options.bulkParallelism ?? 32, this.#varying);
   }
 
   async poolFacts(poolId: string): Promise<PoolFacts | undefined> {
-    return this.#orAbsent(() =>
-      this.#client.call(`pool ${poolId}`, async (client, options) =>
-        toPoolFacts(await client.pool.get(poolId, options)),
-      ),
-    );
+    return this.#pools.get(poolId);
   }
 
-  async *listPools(): AsyncGenerator<PoolFacts> {
-    const first = await this.#client.call('pools', (client, options) => client.pool.list(options));
-    yield* first.map(toPoolFacts);
-    for (let next = first.odatanextLink; next !== undefined;) {
-      const link = next;
-      const page = await this.#client.call('pools', (client, options) => client.pool.listNext(link, options));
-      yield* page.map(toPoolFacts);
-      next = page.odatanextLink;
-    }
+  /** As `poolFacts`, by the name that operators' tools use. */
+  async poolDetails(poolId: string): Promise<PoolFacts | undefined> {
+    return this.#pools.get(poolId);
+  }
+
+  listPools(): AsyncGenerator<PoolFacts> {
+    return this.#pools.list();
+  }
+
+  /** Asks for so many nodes; what is left out stays as it is. */
+  async resizePool(poolId: string, target: Parameters<Pools['resize']>[1]): Promise<ResizeOutcome> {
+    return this.#pools.resize(poolId, target);
+  }
+
+  /** What a formula would set now; nothing changes. */
+  async evaluateAutoScale(poolId: string, formula: string): Promise<EvaluateOutcome> {
+    return this.#pools.evaluate(poolId, formula);
   }
 
   /** Adds the job; `exists` when one of that id with the same pool and metadata is there. */
@@ -106,6 +113,37 @@ export class BatchAdapter {
       if (isCode(error, jobClosed)) return 'closed';
       if (isAbsent(error)) return 'absent';
       throw error;
+    }
+  }
+
+  /** Lets running tasks go on and no other start (`disableTasks: wait`). Asking twice is the same act. */
+  async disableJob(jobId: string): Promise<'asked' | 'already' | 'closed' | 'absent'> {
+    return this.#switchJob(jobId, ['disabled', 'disabling'], (client, options) =>
+      client.job.disable(jobId, 'wait', options),
+    ).then((outcome) => (outcome === 'not-yet' ? 'asked' : outcome));
+  }
+
+  /** Lets a disabled job go on; `not-yet` while it is still being disabled. */
+  async enableJob(jobId: string): Promise<'asked' | 'already' | 'not-yet' | 'closed' | 'absent'> {
+    return this.#switchJob(jobId, ['active', 'enabling'], (client, options) => client.job.enable(jobId, options));
+  }
+
+  /** What Batch answers to a state that is there already differs by service version: the job itself is asked. */
+  async #switchJob(
+    jobId: string,
+    there: readonly string[],
+    operation: (client: BatchServiceClient, options: CallOptions) => Promise<unknown>,
+  ): Promise<'asked' | 'already' | 'not-yet' | 'closed' | 'absent'> {
+    try {
+      await this.#client.call(`job ${jobId}`, operation);
+      return 'asked';
+    } catch (error) {
+      if (isAbsent(error)) return 'absent';
+      if (!(error instanceof BatchError) || error.status !== 409) throw error;
+      const job = await this.getJob(jobId);
+      if (job === undefined) return 'absent';
+      if (['terminating', 'completed', 'deleting'].includes(job.state)) return 'closed';
+      return there.includes(job.state) ? 'already' : 'not-yet';
     }
   }
 

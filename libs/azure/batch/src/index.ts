@@ -2,4 +2,5 @@ export { BatchAdapter, type AddJobOutcome, type AddTasksOutcome, type BatchAdapt
 export { defaultRetryPolicy, type BatchClientOptions } from './client.ts';
 export { batchScope } from './credentials.ts';
 export { BatchError } from './errors.ts';
+export type { EvaluateOutcome, ResizeOutcome } from './pools.ts';
 export type { JobFacts, JobSpec, PoolFacts, TaskChanges, TaskCounts, TaskFacts, TaskSpec } from './shapes.ts';

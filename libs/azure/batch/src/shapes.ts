@@ -42,6 +42,8 @@ export interface JobFacts {
   readonly poolId: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly terminateReason: string | undefined;
+  /** `noaction` or `terminatejob`; undefined where the list did not ask for it. */
+  readonly onAllTasksComplete: string | undefined;
 }
 
 export interface TaskFacts {
@@ -106,6 +108,8 @@ export interface PoolFacts {
   readonly dedicatedNodes: { readonly current: number; readonly target: number };
   readonly spotNodes: { readonly current: number; readonly target: number };
   readonly resizeErrors: readonly string[];
+  /** Absent = the pool has a fixed size. */
+  readonly autoScaleFormula: string | undefined;
 }
 
 export interface TaskCounts {
@@ -164,6 +168,7 @@ export function toJobFacts(job: Models.CloudJob): JobFacts {
     poolId: job.poolInfo?.poolId ?? '',
     metadata: Object.fromEntries((job.metadata ?? []).map(({ name, value }) => [name, value])),
     terminateReason: job.executionInfo?.terminateReason,
+    onAllTasksComplete: job.onAllTasksComplete?.toLowerCase(),
   };
 }
 
@@ -210,6 +215,7 @@ export function toPoolFacts(pool: Models.CloudPool): PoolFacts {
     slotsPerNode: pool.taskSlotsPerNode ?? 1,
     dedicatedNodes: { current: pool.currentDedicatedNodes ?? 0, target: pool.targetDedicatedNodes ?? 0 },
     spotNodes: { current: pool.currentLowPriorityNodes ?? 0, target: pool.targetLowPriorityNodes ?? 0 },
+    autoScaleFormula: pool.enableAutoScale === true ? (pool.autoScaleFormula ?? '') : undefined,
     resizeErrors: (pool.resizeErrors ?? []).map((error) => `${error.code ?? ''}: ${error.message ?? ''}`),
   };
 }

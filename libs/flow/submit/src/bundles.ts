@@ -217,7 +217,17 @@ export async function findBundle(
       checkIdentity(name, bundle, record, taskId, sets);
       if (!name.endsWith(`/bundle-${bundle.bundleId}.tar`))
         throw new BundleError(name, `it says it is ${bundle.bundleId}`);
-      return { taskId, attempt: record.attempt, bundleId: bundle.bundleId, blob: name, sha256, size };
+      const { name: engine, version, runner } = bundle.engine;
+      return {
+        taskId,
+        attempt: record.attempt,
+        bundleId: bundle.bundleId,
+        blob: name,
+        sha256,
+        size,
+        engine: `${engine} ${version}, runner ${runner}`,
+        cpuSeconds: bundle.timings['engine.cpu'] ?? null,
+      };
     } catch (error) {
       if (!(error instanceof BundleError)) throw error;
       problem ??= error;

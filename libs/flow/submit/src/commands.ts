@@ -37,7 +37,7 @@ async function command(
 export function cancelRun(runId: string, by: string, deps: CommandDeps): Promise<CommandOutcome> {
   return command(runId, deps, (record, now) => {
     if (record.state === 'cancelled') return { already: true };
-    if (!['queued', 'submitting', 'running'].includes(record.state)) {
+    if (!beforePublishing.includes(record.state)) {
       return { refused: `run ${runId} is ${record.state}: it can no longer be cancelled` };
     }
     const asked = reason(now, 'cancelled', runId, `asked for by ${by}`);
@@ -73,5 +73,60 @@ export function retryRun(runId: string, by: string, deps: CommandDeps): Promise<
         reasons: [...withReasons(record, [reason(now, retryAsked, runId, `asked for by ${by}: ${what}`)])],
       }),
     };
+  });
+}
+
+const beforePublishing: readonly RunRecord['state'][] = ['queued', 'submitting', 'running'];
+
+/** Starts nothing new of a run: tasks that run go on, their bundles are accepted, the rest waits for `resumeRun`. */
+export function pauseRun(runId: string, by: string, deps: CommandDeps): Promise<CommandOutcome> {
+  return command(runId, deps, (record, now) => {
+    if (record.paused !== null) return { already: true };
+    if (!beforePublishing.includes(record.state))
+      return { refused: `run ${runId} is ${record.state}: there is nothing left to pause` };
+    return {
+      next: change(record, now, {
+        paused: { by, at: now.toISOString() },
+        held: record.held || record.state !== 'queued',
+        reasons: [...withReasons(record, [reason(now, 'paused', runId, `asked for by ${by}`)])],
+      }),
+    };
+  });
+}
+
+/** Lets a paused run go on. */
+export function resumeRun(runId: string, by: string, deps: CommandDeps): Promise<CommandOutcome> {
+  return command(runId, deps, (record, now) => {
+    if (record.paused === null) {
+      if (isOpen(record)) return { already: true };
+      return { refused: `run ${runId} is ${record.state}: it is not paused` };
+    }
+    return {
+      next: change(record, now, {
+        paused: null,
+        reasons: [...withReasons(record, [reason(now, 'resumed', runId, `asked for by ${by}`)])],
+      }),
+    };
+  });
+}
+
+/** Batch's range, and the job request's. */
+const highestPriority = 1000;
+
+/** Changes a run's place in the queue, and the priority of its jobs in Batch. @param priority -1000 to 1000 */
+export function setRunPriority(
+  runId: string,
+  priority: number,
+  by: string,
+  deps: CommandDeps,
+): Promise<CommandOutcome> {
+  return command(runId, deps, (record, now) => {
+    if (!Number.isInteger(priority) || Math.abs(priority) > highestPriority)
+      return { refused: `priority ${priority} is not a whole number from -${highestPriority} to ${highestPriority}` };
+    if (record.priority === priority) return { already: true };
+    if (!beforePublishing.includes(record.state))
+      return { refused: `run ${runId} is ${record.state}: its priority makes no difference any more` };
+    const told = reason(now, 'priority', runId, `${record.priority} → ${priority}, asked for by ${by}`);
+    return { next: change(record, now, { priority, reasons: [...withReasons(record, [told])] }) };
   });
 }

@@ -2,7 +2,7 @@ import type { RunRecord } from '@xva/contracts';
 import type { Clock, Logger } from '@xva/runtime';
 import type { ManifestSource } from './manifests.ts';
 import type { SubmitPolicy } from './policy.ts';
-import type { BatchPort, Ledger, RunStore, StoredRun, WorkStorage } from './ports.ts';
+import type { BatchPort, CostModelStore, Ledger, RunStore, StoredRun, UsageStore, WorkStorage } from './ports.ts';
 
 export interface SubmitDeps {
   readonly runs: RunStore;
@@ -13,6 +13,10 @@ export interface SubmitDeps {
   readonly clock: Clock;
   readonly policy: SubmitPolicy;
   readonly logger: Logger;
+  /** Absent = fair share knows the open runs only. */
+  readonly usage?: UsageStore | undefined;
+  /** Absent = plans use the built-in figures. */
+  readonly costModel?: CostModelStore | undefined;
 }
 
 /** What one act on a run came to. */

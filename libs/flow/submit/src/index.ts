@@ -1,24 +1,33 @@
-export { acceptRun, type AcceptDeps, type AcceptOutcome, type Submission } from './accept.ts';
+export { acceptRun, deskOf, type AcceptDeps, type AcceptOutcome, type Submission } from './accept.ts';
 export { admitRuns, outstandingTasks } from './admission.ts';
-export { cancelRun, retryRun, type CommandOutcome } from './commands.ts';
+export { cancelRun, pauseRun, resumeRun, retryRun, setRunPriority, type CommandOutcome } from './commands.ts';
 export { withCrashPoints, type CrashPoint } from './crash-points.ts';
 export type { SubmitDeps } from './deps.ts';
 export { BundleError, ContentConflictError, RequestRefusedError, ResultRefusedError } from './errors.ts';
+export { RunFeed, type FeedOptions } from './feed.ts';
 export { RunLoop, pollDelayMs, type LoopHooks, type LoopOptions } from './loop.ts';
 export { ManifestCache, type ManifestSource } from './manifests.ts';
-export { planShards, shardSeconds, type PlanLimits } from './plan.ts';
-export type { SubmitPolicy } from './policy.ts';
+export { builtInCostModel, makespanSeconds, planShards, shardSeconds, type PlanLimits } from './plan.ts';
+export { planRequest, type PlanDeps } from './plan-request.ts';
+export type { PriceTable, SubmitPolicy } from './policy.ts';
+export { notSeparable, type NotSeparable } from './separable.ts';
+export { slotsOf, type Slots } from './slots.ts';
 export type {
   BatchPort,
   Blobs,
+  CostModelStore,
   JobFacts,
   JobSpec,
   Ledger,
+  PoolDetails,
   PoolFacts,
+  PoolPort,
   RunStore,
   StoredRun,
   TaskFacts,
   TaskSpec,
+  UsageEntry,
+  UsageStore,
   WorkStorage,
 } from './ports.ts';
 export { progressOf } from './progress.ts';

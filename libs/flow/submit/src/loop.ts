@@ -39,6 +39,8 @@ interface Entry {
 
 export interface LoopHooks {
   readonly onPass?: (result: ReconcileResult['kind'] | 'error', tookMs: number) => void;
+  /** Every version of a record that was read or written here, such as `feed.tell`. */
+  readonly onRecord?: (run: StoredRun) => void;
 }
 
 /** A failing service is asked again after this, doubling up to the longest. */
@@ -82,6 +84,7 @@ export class RunLoop {
     if (known !== undefined && (entry.known === undefined || known.record.version > entry.known.record.version)) {
       entry.known = known;
       entry.stale = false;
+      this.#hooks.onRecord?.(known);
     }
     entry.dueAt = 0;
     entry.wakes += 1;
@@ -203,7 +206,10 @@ export class RunLoop {
         deep,
         admit: (run) => this.#admit(run),
         signal,
-        onRecord: (run) => (entry.known = run),
+        onRecord: (run) => {
+          entry.known = run;
+          this.#hooks.onRecord?.(run);
+        },
       });
       entry.failures = 0;
       entry.stale = false;

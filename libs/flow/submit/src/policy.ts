@@ -19,4 +19,23 @@ export interface SubmitPolicy {
   /** ISO 8601. */
   readonly jobMaxWallClockTime: string;
   readonly taskRetentionTime: string;
+  /** Pool of spot nodes: where a run starts, when there is one. `poolId` is then where it goes on. */
+  readonly spotPoolId?: string | undefined;
+  /** Pool with more memory per slot: where tasks go that ran out of it. */
+  readonly largePoolId?: string | undefined;
+  /** Executions of a task on spot nodes (failures and preemptions together) before it goes to dedicated ones. Default 2. */
+  readonly maxSpotAttempts?: number | undefined;
+  /** A netting set that takes longer than this alone is split by trade, in CPU seconds. Absent = never. */
+  readonly splitSetSeconds?: number | undefined;
+  /** What node time costs. */
+  readonly prices?: PriceTable | undefined;
+  /** After this much time a slot-second of the past counts half against a desk. Default one hour. */
+  readonly usageHalfLifeMs?: number | undefined;
+}
+
+export interface PriceTable {
+  /** ISO 4217. */
+  readonly currency: string;
+  /** Price of a node-hour by pool id. */
+  readonly perNodeHour: Readonly<Record<string, number>>;
 }

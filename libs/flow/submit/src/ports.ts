@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { RunRecord } from '@xva/contracts';
+import type { CostModel, RunRecord } from '@xva/contracts';
 
 export interface StoredRun {
   readonly record: RunRecord;
@@ -51,6 +51,8 @@ export interface JobFacts {
   /** `active`, `disabling`, `disabled`, `enabling`, `terminating`, `completed` or `deleting`. */
   readonly state: string;
   readonly terminateReason: string | undefined;
+  /** `noaction` or `terminatejob`; absent = not told. */
+  readonly onAllTasksComplete?: string | undefined;
 }
 
 export interface TaskFacts {
@@ -63,6 +65,8 @@ export interface TaskFacts {
   readonly startTime: Date | undefined;
   readonly endTime: Date | undefined;
   readonly nodeId: string | undefined;
+  /** How often Batch put it back into the queue, as after a preemption; absent = not told. */
+  readonly requeueCount?: number | undefined;
 }
 
 export interface PoolFacts {
@@ -70,6 +74,8 @@ export interface PoolFacts {
   readonly slotsPerNode: number;
   readonly dedicatedNodes: { readonly current: number; readonly target: number };
   readonly spotNodes: { readonly current: number; readonly target: number };
+  /** Why the last resize did not reach its target, `code: message`: core quota, no capacity. */
+  readonly resizeErrors?: readonly string[] | undefined;
 }
 
 export type Refused = { readonly outcome: 'refused'; readonly code: string; readonly message: string };
@@ -91,6 +97,15 @@ export interface BatchPort {
   addTasks(jobId: string, tasks: readonly TaskSpec[]): Promise<AddTasksOutcome>;
   /** Undefined when there is no such job. */
   listTasks(jobId: string): Promise<readonly TaskFacts[] | undefined>;
+  /** `disabled`: running tasks go on, no other starts. Asking twice is the same act. */
+  disableJob(jobId: string): Promise<'asked' | 'already' | 'closed' | 'absent'>;
+  /** `not-yet`: it is still being disabled. */
+  enableJob(jobId: string): Promise<'asked' | 'already' | 'not-yet' | 'closed' | 'absent'>;
+  patchJob(
+    jobId: string,
+    change: { readonly priority?: number; readonly onAllTasksComplete?: 'noaction' | 'terminatejob' },
+  ): Promise<'patched' | 'closed' | 'absent'>;
+  terminateTask(jobId: string, taskId: string): Promise<'terminated' | 'ended' | 'absent'>;
   reactivateTask(jobId: string, taskId: string): Promise<'reactivated' | 'not-failed' | 'job-closed' | 'absent'>;
   /** Part of a file from the task's node; undefined when file, task or node is gone. */
   readTaskFile(
@@ -141,4 +156,58 @@ export interface WorkStorage {
 /** The ledger account: what tasks may not touch. */
 export interface Ledger {
   readonly results: Blobs;
+}
+
+/** The pools of the account, for operators. */
+export interface PoolPort {
+  listPools(): AsyncIterable<PoolDetails>;
+  poolDetails(poolId: string): Promise<PoolDetails | undefined>;
+  /** `busy`: another resize is under way. `autoscaled`: its formula decides. */
+  resizePool(
+    poolId: string,
+    target: { readonly dedicatedNodes?: number | undefined; readonly spotNodes?: number | undefined },
+  ): Promise<{ readonly outcome: 'asked' | 'busy' | 'autoscaled' | 'absent' } | Refused>;
+  /** What a formula would set now; nothing changes. `refused` also when the pool does not scale by formula. */
+  evaluateAutoScale(
+    poolId: string,
+    formula: string,
+  ): Promise<
+    | { readonly outcome: 'evaluated'; readonly results: string; readonly error: string | undefined }
+    | { readonly outcome: 'absent' }
+    | Refused
+  >;
+}
+
+export interface PoolDetails extends PoolFacts {
+  readonly state: string;
+  /** `steady`, `resizing` or `stopping`. */
+  readonly allocationState: string;
+  readonly vmSize: string;
+  readonly resizeErrors: readonly string[];
+  readonly autoScaleFormula: string | undefined;
+}
+
+/** What a run cost its desk. */
+export interface UsageEntry {
+  readonly runId: string;
+  readonly desk: string;
+  readonly at: Date;
+  readonly slotSeconds: number;
+  readonly amount: number | null;
+  readonly currency: string | null;
+}
+
+/** Slot-seconds and cost per run, for fair share and for whoever asks what a desk used. */
+export interface UsageStore {
+  /** Writing a run again replaces what was there. */
+  put(entry: UsageEntry): Promise<void>;
+  /** Entries not older than `from`, in no order; a run that was tried again may come twice, the latest counts. */
+  since(from: Date): AsyncIterable<UsageEntry>;
+}
+
+/** The cost model as it was learnt so far, with compare-and-swap. */
+export interface CostModelStore {
+  read(): Promise<{ readonly model: CostModel; readonly etag: string } | undefined>;
+  /** False when another version is there. */
+  write(model: CostModel, etag: string | undefined): Promise<boolean>;
 }

@@ -103,5 +103,5 @@ export async function progressOf(record: RunRecord, batch: BatchPort): Promise<R
     return sum + (share * task.percent) / 100;
   }, 0);
   const percent = record.state === 'done' ? 100 : Math.min(99.9, Math.round(weighted * 10) / 10);
-  return { schemaVersion: '1.0', runId: record.runId, state: record.state, percent, tasks };
+  return { schemaVersion: '1.0', runId: record.runId, state: record.state, percent, tasks, eta: null };
 }

@@ -1,8 +1,11 @@
+import type { z } from 'zod';
 import {
   isLive,
+  runRecordSchema,
   jobIdOf,
   runContainerOf,
   type AcceptedBundle,
+  type Attempt,
   type JobRequest,
   type Manifest,
   type Plan,
@@ -20,13 +23,14 @@ export interface NewRun {
   readonly plan: Plan;
   readonly traceparent: string | null;
   readonly submittedBy: string;
+  readonly desk: string;
   readonly now: Date;
 }
 
 /** The first version of a run's record: `queued`, nothing in Batch yet. */
 export function newRecord(run: NewRun): RunRecord {
   const at = run.now.toISOString();
-  return {
+  return runRecordSchema.parse({
     schemaVersion: '1.0',
     runId: run.runId,
     eventId: run.request.eventId,
@@ -37,6 +41,7 @@ export function newRecord(run: NewRun): RunRecord {
     deadline: run.request.deadline ?? null,
     traceparent: run.traceparent,
     submittedBy: run.submittedBy,
+    desk: run.desk,
     state: 'queued',
     outcome: null,
     attempt: 1,
@@ -52,7 +57,7 @@ export function newRecord(run: NewRun): RunRecord {
     startedAt: null,
     finishedAt: null,
     version: 1,
-  };
+  } satisfies z.input<typeof runRecordSchema>);
 }
 
 /** The next version of a record. */
@@ -90,7 +95,8 @@ export function isOpen(record: RunRecord): boolean {
 export function startAttempt(record: RunRecord, poolId: string, now: Date, why: string): RunRecord {
   const known = record.attempts.some((attempt) => attempt.attempt === record.attempt);
   const tasks = openShards(record).map((shard) => shard.taskId);
-  const entry = {
+  const entry: Attempt = {
+    ...{ poolClass: 'dedicated', image: null, submittedAt: null, endedAt: null, priority: record.priority },
     attempt: record.attempt,
     jobId: jobIdOf(record.runId, record.attempt),
     poolId,

@@ -36,7 +36,9 @@ export interface FakeTask {
 
 export interface FakeJob {
   readonly spec: JobSpec;
-  state: 'active' | 'completed';
+  state: 'active' | 'disabled' | 'completed';
+  priority: number;
+  onAllTasksComplete: 'noaction' | 'terminatejob';
   terminateReason: string | undefined;
   readonly tasks: Map<string, FakeTask>;
 }
@@ -150,13 +152,19 @@ export class World {
     }),
     addJob: async (spec) => {
       const found = this.jobs.get(spec.id);
-      if (found !== undefined)
-        return { outcome: JSON.stringify(found.spec) === JSON.stringify(spec) ? 'exists' : 'conflict' };
+      if (found !== undefined) return { outcome: contentOf(found.spec) === contentOf(spec) ? 'exists' : 'conflict' };
       if (this.quotaRefusals > 0) {
         this.quotaRefusals -= 1;
         return { outcome: 'quota' };
       }
-      this.jobs.set(spec.id, { spec, state: 'active', terminateReason: undefined, tasks: new Map() });
+      this.jobs.set(spec.id, {
+        spec,
+        state: 'active',
+        priority: spec.priority,
+        onAllTasksComplete: 'noaction',
+        terminateReason: undefined,
+        tasks: new Map(),
+      });
       return { outcome: 'created' };
     },
     getJob: async (id) => this.jobs.get(id),
@@ -182,6 +190,39 @@ export class World {
       const job = this.jobs.get(id);
       return job === undefined ? undefined : [...job.tasks.values()].map((task) => task.facts);
     },
+    disableJob: async (id) => {
+      const job = this.jobs.get(id);
+      if (job === undefined) return 'absent';
+      if (job.state === 'completed') return 'closed';
+      if (job.state === 'disabled') return 'already';
+      job.state = 'disabled';
+      return 'asked';
+    },
+    enableJob: async (id) => {
+      const job = this.jobs.get(id);
+      if (job === undefined) return 'absent';
+      if (job.state === 'completed') return 'closed';
+      if (job.state === 'active') return 'already';
+      job.state = 'active';
+      return 'asked';
+    },
+    patchJob: async (id, change) => {
+      const job = this.jobs.get(id);
+      if (job === undefined) return 'absent';
+      if (job.state === 'completed') return 'closed';
+      job.priority = change.priority ?? job.priority;
+      job.onAllTasksComplete = change.onAllTasksComplete ?? job.onAllTasksComplete;
+      this.#endWhenComplete(job);
+      return 'patched';
+    },
+    terminateTask: async (id, taskId) => {
+      const job = this.jobs.get(id);
+      const task = job?.tasks.get(taskId);
+      if (job === undefined || task === undefined) return 'absent';
+      if (job.state === 'completed' || task.facts.state === 'completed') return 'ended';
+      this.finish({ job, task }, null);
+      return 'terminated';
+    },
     reactivateTask: async (id, taskId) => {
       const job = this.jobs.get(id);
       const task = job?.tasks.get(taskId);
@@ -193,6 +234,15 @@ export class World {
     },
     readTaskFile: async () => undefined,
   };
+
+  #endWhenComplete(job: FakeJob): void {
+    if (
+      job.state === 'active' &&
+      job.onAllTasksComplete === 'terminatejob' &&
+      [...job.tasks.values()].every((one) => one.facts.state === 'completed')
+    )
+      this.endJob(job.spec.id, 'AllTasksComplete');
+  }
 
   /** Ends a job as Batch does: what runs is killed, what waits stays active for ever. */
   endJob(id: string, reason: string): void {
@@ -222,7 +272,7 @@ export class World {
   }
 
   /** A task's end as Batch shows it. */
-  finish({ task }: { task: FakeTask }, exit: Exit): void {
+  finish({ job, task }: { job: FakeJob; task: FakeTask }, exit: Exit): void {
     const failed = exit !== 0;
     task.facts = {
       id: task.spec.id,
@@ -234,6 +284,7 @@ export class World {
       endTime: this.date,
       nodeId: 'node',
     };
+    this.#endWhenComplete(job);
   }
 
   #file(url: string): Buffer {
@@ -288,6 +339,11 @@ export class World {
   bundleBytes(bundle: AcceptedBundle, container: string): Buffer | undefined {
     return this.containers.get(container)?.get(bundle.blob)?.bytes;
   }
+}
+
+/** What must be equal for a second add to be the same job: not its priority, which may have been changed since. */
+function contentOf(spec: JobSpec): string {
+  return JSON.stringify([spec.id, spec.poolId, spec.metadata]);
 }
 
 function fresh(id: string): TaskFacts {

@@ -1,4 +1,4 @@
-import { isLive, runContainerOf, type RunRecord } from '@xva/contracts';
+import { isLive, runContainerOf, runRecordSchema, type RunRecord } from '@xva/contracts';
 import { silentLogger, type Clock } from '@xva/runtime';
 import type {
   BlobFactsLike,
@@ -38,7 +38,7 @@ export class World {
 
   addRun(runId: string, state: RunRecord['state'], packageId: string, finishedAt: string | null = null): RunRecord {
     const at = this.date.toISOString();
-    const record: RunRecord = {
+    const record: RunRecord = runRecordSchema.parse({
       schemaVersion: '1.0',
       runId,
       eventId: Buffer.from(runId).toString('hex').padStart(32, '0').slice(-32),
@@ -70,7 +70,7 @@ export class World {
       startedAt: at,
       finishedAt,
       version: 1,
-    };
+    });
     this.records.set(runId, { record, etag: String(this.#etag++) });
     this.containers.set(runContainerOf(runId), this.date);
     this.jobs.set(`${runId}-a1`, { state: isLive(state) ? 'active' : 'completed', since: this.date });

@@ -95,6 +95,7 @@ export const manifestSchema = z.strictObject({
 export type Part = z.infer<typeof partSchema>;
 export type PartRole = (typeof partRoles)[number];
 export type Refusal = z.infer<typeof refusalSchema>;
+export type PackagedTrade = z.infer<typeof packagedTradeSchema>;
 export type PackagedNettingSet = z.infer<typeof packagedNettingSetSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
 

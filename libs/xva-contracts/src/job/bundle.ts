@@ -26,22 +26,25 @@ export const engineInfoSchema = z.strictObject({
 export const bundleSchema = z.strictObject({
   schemaVersion,
   bundleId: z.uuid(),
-  kind: z.enum(['shard', 'merge']),
+  /** `cube`: simulated values of some trades of one netting set, for the merge; no numbers yet. */
+  kind: z.enum(['shard', 'cube', 'merge']),
   runId,
   eventId,
   attempt: z.int().min(1),
   taskId,
   packageId: sha256,
   sharedInputHash: sha256,
-  /** Netting sets whose numbers are in the tables. */
+  /** Netting sets whose numbers are in the tables (a cube: whose values are in it). */
   nettingSets: z.array(idToken),
+  /** A cube's trades. */
+  trades: z.array(idToken).optional(),
   rejections: z.array(rejectionSchema),
   warnings: z.array(z.strictObject({ code: z.string(), subject: z.string(), message: z.string() })),
   engine: engineInfoSchema,
   files: z.array(z.strictObject({ path: relativePath, size: z.int().min(0), sha256, rows: z.int().min(0).nullable() })),
   /** The merge names the bundles that it used. */
   inputs: z.array(z.strictObject({ taskId, bundleId: z.uuid(), sha256 })),
-  /** Seconds of wall clock by phase, and of the engine's CPU. */
+  /** Seconds of wall clock by phase, of the engine's CPU (`engine.cpu`), and of pricing (`pricing.<trade type>`). */
   timings: z.record(z.string(), z.number()),
 });
 

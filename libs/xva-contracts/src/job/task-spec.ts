@@ -18,6 +18,8 @@ export const shardSpecSchema = z.strictObject({
   kind: z.literal('shard'),
   parts: z.array(partSchema).min(1),
   nettingSets: z.array(idToken).min(1),
+  /** Only these trades of the one netting set: the bundle is a cube, not numbers. */
+  trades: z.array(idToken).min(1).optional(),
 });
 
 /** The merge: the accepted bundle of every shard, by exact name and hash, and the manifest that says what must come. */
@@ -25,6 +27,8 @@ export const mergeSpecSchema = z.strictObject({
   ...common,
   kind: z.literal('merge'),
   manifestPath: relativePath,
+  /** The whole package, when a netting set was split by trade: its numbers are computed from the cubes. */
+  parts: z.array(partSchema).min(1).optional(),
   bundles: z
     .array(
       z.strictObject({
@@ -34,6 +38,7 @@ export const mergeSpecSchema = z.strictObject({
         path: relativePath,
         sha256,
         nettingSets: z.array(idToken).min(1),
+        trades: z.array(idToken).min(1).optional(),
       }),
     )
     .min(1),

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
 
 from xva_engine.contracts.canonical_json import canonical_json
@@ -29,3 +29,12 @@ class Contract(BaseModel):
     def canonical_bytes(self) -> bytes:
         """The canonical form; raises NotCanonicalError for a message that holds fractions."""
         return canonical_json(self.to_json()).encode()
+
+
+class OmitsEmpty(Contract):
+    """A message whose optional lists are absent, not empty, when there is nothing in them."""
+
+    @model_serializer(mode="wrap")
+    def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        optional = {name for name, field in type(self).model_fields.items() if field.default_factory is list}
+        return {name: value for name, value in write(self).items() if value != [] or name not in optional}

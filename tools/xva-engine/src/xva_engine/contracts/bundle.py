@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from xva_engine.contracts.base import Contract, SchemaVersion
+from xva_engine.contracts.base import Contract, OmitsEmpty, SchemaVersion
 from xva_engine.contracts.manifest import ContractWarning, Count
 from xva_engine.contracts.scalars import EventId, IdToken, RelativePath, RunId, SafeInt, Sha256, TaskId, Uuid
 
@@ -47,12 +47,12 @@ class BundleInput(Contract):
     sha256: Sha256
 
 
-class Bundle(Contract):
+class Bundle(OmitsEmpty):
     """`bundle.json`, the first entry of `bundle-<bundleId>.tar`; `timings` are seconds of wall clock by phase."""
 
     schema_version: SchemaVersion
     bundle_id: Uuid
-    kind: Literal["shard", "merge"]
+    kind: Literal["shard", "cube", "merge"]
     run_id: RunId
     event_id: EventId
     attempt: int = Field(ge=1)
@@ -60,6 +60,8 @@ class Bundle(Contract):
     package_id: Sha256
     shared_input_hash: Sha256
     netting_sets: list[IdToken]
+    trades: list[IdToken] = Field(default_factory=list)
+    """A cube's trades."""
     rejections: list[Rejection]
     warnings: list[ContractWarning]
     engine: EngineInfo

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
-from xva_engine.contracts.base import Contract, SchemaVersion
+from xva_engine.contracts.base import Contract, OmitsEmpty, SchemaVersion
 from xva_engine.contracts.manifest import Count, Part
 from xva_engine.contracts.scalars import (
     EventId,
@@ -18,7 +18,7 @@ from xva_engine.contracts.scalars import (
 )
 
 
-class _TaskIdentity(Contract):
+class _TaskIdentity(OmitsEmpty):
     schema_version: SchemaVersion
     run_id: RunId
     event_id: EventId
@@ -29,14 +29,18 @@ class _TaskIdentity(Contract):
 
 
 class ShardSpec(_TaskIdentity):
-    """One shard: the package lies under `parts[].path`; the runner cuts the portfolio to these netting sets."""
+    """One shard: the package lies under `parts[].path`; the runner cuts the portfolio to these netting sets.
+
+    With `trades` (not empty) to these trades of the one netting set: the bundle is then a cube.
+    """
 
     kind: Literal["shard"]
     parts: list[Part] = Field(min_length=1)
     netting_sets: list[IdToken] = Field(min_length=1)
+    trades: list[IdToken] = Field(default_factory=list, min_length=1)
 
 
-class MergeInput(Contract):
+class MergeInput(OmitsEmpty):
     """The accepted bundle of one shard, by exact name and hash."""
 
     task_id: TaskId
@@ -45,6 +49,7 @@ class MergeInput(Contract):
     path: RelativePath
     sha256: Sha256
     netting_sets: list[IdToken] = Field(min_length=1)
+    trades: list[IdToken] = Field(default_factory=list, min_length=1)
 
 
 class MergeSpec(_TaskIdentity):
@@ -52,6 +57,8 @@ class MergeSpec(_TaskIdentity):
 
     kind: Literal["merge"]
     manifest_path: RelativePath
+    parts: list[Part] = Field(default_factory=list, min_length=1)
+    """The whole package, when a netting set was split by trade."""
     bundles: list[MergeInput] = Field(min_length=1)
 
 
