@@ -36,11 +36,15 @@ export type Command =
 
 export const usage = `event-hubs-emulator [run]      serve Event Hubs over AMQP 1.0 until SIGTERM
   --data DIR             keep the logs here (default: in memory)
-  --port N               AMQP port (default 5672, 0 = any free one)
+  --port N               AMQP port (default 5672, 0 = any free one; further namespaces take the next ports)
   --control-port N       health, faults and transcript on 127.0.0.1 (default 5300, 0 = any free one)
   --host ADDRESS         address to bind to (default 127.0.0.1)
-  --config FILE          Config.json as for Microsoft's emulator (default: emulatorNs1 with hub xva-run-requested)
+  --config FILE          Config.json as for Microsoft's emulator (default: emulatorNs1 with hub xva-runs)
   --retention-hours H    delete whole segments older than this (default 168)
+  --retention-bytes N    delete the oldest segments of a partition that holds more (default 8 GiB)
+  --segment-bytes N      begin a new segment at this size (default 64 MiB)
+  --max-message-bytes N  largest publication that is taken (default 1048576)
+  --throughput-units N   refuse and delay what exceeds so many (default: no limit)
   --exit-with-parent     stop when standard input closes
 event-hubs-emulator peek       print events as JSON lines and end; a hub on Azure works as well
   --from N               first sequence number (default: the oldest)
@@ -50,15 +54,15 @@ event-hubs-emulator send       send one event
   --body TEXT            JSON or text; --key KEY sets the partition key
 for peek, tail and send:
   --connection-string S  default: this emulator's at --port (default 5672)
-  --hub NAME             default xva-run-requested
+  --hub NAME             default xva-runs
   --group NAME           default $Default
   --partition ID         default: all (send: chosen by the hub)
 exit codes: 0 done, 1 failed, 2 wrong usage or configuration
 `;
 
 const stringOptions = [
-  'data', 'port', 'control-port', 'host', 'config', 'retention-hours', 'from', 'count', 'body', 'key',
-  'connection-string', 'hub', 'group', 'partition',
+  'data', 'port', 'control-port', 'host', 'config', 'retention-hours', 'retention-bytes', 'segment-bytes',
+  'max-message-bytes', 'throughput-units', 'from', 'count', 'body', 'key', 'connection-string', 'hub', 'group', 'partition',
 ] as const; // prettier-ignore
 
 type Values = Partial<Record<(typeof stringOptions)[number], string>>;
@@ -73,6 +77,17 @@ function wholeNumber(values: Values, name: 'port' | 'control-port' | 'from' | 'c
   return Number(text);
 }
 
+function positive(values: Values, name: (typeof stringOptions)[number]): number | undefined {
+  const text = values[name];
+  if (text === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(text) || Number(text) === 0) throw new UsageError(`--${name} '${text}' is not a number from 1`);
+  return Number(text);
+}
+
+function defined<K extends string>(key: K, value: number | undefined): Partial<Record<K, number>> {
+  return value === undefined ? {} : ({ [key]: value } as Partial<Record<K, number>>);
+}
+
 function runCommand(values: Values, exitWithParent: boolean): Command {
   const hours = values['retention-hours'];
   if (hours !== undefined && !(Number(hours) > 0)) throw new UsageError(`--retention-hours '${hours}' is not positive`);
@@ -82,6 +97,10 @@ function runCommand(values: Values, exitWithParent: boolean): Command {
     ...(values.data === undefined ? {} : { dataDirectory: values.data }),
     ...(values.host === undefined ? {} : { host: values.host }),
     ...(hours === undefined ? {} : { retentionMs: Number(hours) * 3_600_000 }),
+    ...defined('retentionBytes', positive(values, 'retention-bytes')),
+    ...defined('segmentBytes', positive(values, 'segment-bytes')),
+    ...defined('maxMessageBytes', positive(values, 'max-message-bytes')),
+    ...defined('throughputUnits', positive(values, 'throughput-units')),
   };
   return { verb: 'run', options, configFile: values.config, exitWithParent };
 }
@@ -93,7 +112,7 @@ function targetOf(values: Values): Target {
       values['connection-string'] ??
       `Endpoint=sb://localhost:${port};SharedAccessKeyName=RootManageSharedAccessKey;` +
         'SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;',
-    hub: values.hub ?? 'xva-run-requested',
+    hub: values.hub ?? 'xva-runs',
     consumerGroup: values.group ?? '$Default',
     partition: values.partition,
   };

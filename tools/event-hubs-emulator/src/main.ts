@@ -11,7 +11,7 @@ try {
   else if (command.verb === 'run') {
     const { configFile, exitWithParent, options } = command;
     const config =
-      configFile === undefined ? {} : { config: parseConfig(readFileSync(configFile, 'utf8'), configFile) };
+      configFile === undefined ? {} : { namespaces: parseConfig(readFileSync(configFile, 'utf8'), configFile) };
     await runEmulator('event-hubs-emulator', () => startEventHubsEmulator({ ...options, ...config }), {
       exitWithParent,
     });

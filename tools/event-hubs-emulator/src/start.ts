@@ -14,55 +14,77 @@ import { defaultPolicy, type SharedAccessPolicy } from './auth/sas.ts';
 import { defaultNamespace, type NamespaceConfig } from './config.ts';
 import type { HubRegistry } from './hubs/hub.ts';
 import { openHubs } from './hubs/open-hubs.ts';
+import { Throughput } from './hubs/throughput.ts';
+import { withFaults } from './log/faulty-directory.ts';
 
 export interface EventHubsEmulatorOptions {
   /** Where the partitions' logs are kept; without it they live in memory and end with the process. */
   readonly dataDirectory?: string;
-  /** AMQP port; 0 (default) takes any free one. */
+  /** AMQP port of the first namespace; each further one takes the next. 0 (default) takes any free ones. */
   readonly port?: number;
   readonly controlPort?: number;
   /** Address to bind to; default 127.0.0.1. The control port is always on 127.0.0.1. */
   readonly host?: string;
-  readonly config?: NamespaceConfig;
+  readonly namespaces?: readonly NamespaceConfig[];
+  /** Of namespaces that name none themselves. */
   readonly policies?: readonly SharedAccessPolicy[];
+  /** Of namespaces that name none themselves; without it nothing is held back. */
+  readonly throughputUnits?: number;
   readonly maxMessageBytes?: number;
   readonly segmentBytes?: number;
   readonly retentionMs?: number;
   readonly retentionBytes?: number;
   readonly trimEveryMs?: number;
+  /** How often links are looked at whose tokens may have expired. */
+  readonly checkTokensEveryMs?: number;
   readonly now?: () => number;
 }
 
-export interface StartedEventHubsEmulator extends StartedEmulator {
+/** One namespace and where it is to be reached. */
+export interface StartedNamespace {
+  readonly name: string;
   readonly port: number;
-  readonly controlPort: number;
   readonly connectionString: string;
+  readonly registry: HubRegistry;
+}
+
+export interface StartedEventHubsEmulator extends StartedEmulator {
+  readonly namespaces: readonly StartedNamespace[];
+  /** Those of the first namespace. */
+  readonly port: number;
+  readonly connectionString: string;
+  readonly registry: HubRegistry;
+  readonly controlPort: number;
   readonly faults: FaultBoard;
   readonly transcript: Transcript;
-  readonly registry: HubRegistry;
   stop(): Promise<void>;
 }
 
 const oneDayMs = 24 * 60 * 60 * 1000;
 
-function unhealthy(registry: HubRegistry): string {
-  const failed = registry.hubs.flatMap((hub) =>
-    hub.partitions.flatMap(({ id, log }) => (log.failure ? [`${hub.name}/${id}: ${log.failure.message}`] : [])),
+function unhealthy(registries: readonly HubRegistry[]): string {
+  const failed = registries.flatMap(({ namespace, hubs }) =>
+    hubs.flatMap(({ name, partitions }) =>
+      partitions.flatMap(({ id, log }) => (log.failure ? [`${namespace}/${name}/${id}: ${log.failure.message}`] : [])),
+    ),
   );
   return failed.join('; ');
 }
 
-function describe(registry: HubRegistry): unknown {
-  return registry.hubs.map((hub) => ({
-    name: hub.name,
-    consumerGroups: hub.consumerGroups,
-    partitions: hub.partitions.map(({ id, log, readers }) => ({
-      id,
-      ...log.info,
-      recoveredBytes: log.recoveredBytes,
-      readers: Object.fromEntries(hub.consumerGroups.map((group) => [group, readers.count(group)])),
+function describe(registries: readonly HubRegistry[]): unknown {
+  return registries.flatMap(({ namespace, hubs }) =>
+    hubs.map((hub) => ({
+      namespace,
+      name: hub.name,
+      consumerGroups: hub.consumerGroups,
+      partitions: hub.partitions.map(({ id, log, readers }) => ({
+        id,
+        ...log.info,
+        recoveredBytes: log.recoveredBytes,
+        readers: Object.fromEntries(hub.consumerGroups.map((group) => [group, readers.count(group)])),
+      })),
     })),
-  }));
+  );
 }
 
 /**
@@ -74,59 +96,106 @@ function describe(registry: HubRegistry): unknown {
 export async function startEventHubsEmulator(
   options: EventHubsEmulatorOptions = {},
 ): Promise<StartedEventHubsEmulator> {
-  const { config = defaultNamespace, policies = [defaultPolicy], now = Date.now, host = '127.0.0.1' } = options;
-  const hubs = await openHubs(config, options.dataDirectory, {
-    now,
-    segmentBytes: options.segmentBytes ?? 64 * 1024 * 1024,
-    retentionMs: options.retentionMs ?? 7 * oneDayMs,
-    retentionBytes: options.retentionBytes ?? 8 * 1024 * 1024 * 1024,
-  });
-  const { registry } = hubs;
+  const { namespaces = [defaultNamespace], now = Date.now, host = '127.0.0.1' } = options;
   const faults = new FaultBoard();
   const transcript = new Transcript();
-  const maxMessageBytes = options.maxMessageBytes ?? 1024 * 1024;
-  const service: Service = { registry, policies, faults, transcript, now, maxMessageBytes };
+  const opened = await openHubs(
+    namespaces,
+    options.dataDirectory,
+    {
+      now,
+      segmentBytes: options.segmentBytes ?? 64 * 1024 * 1024,
+      retentionMs: options.retentionMs ?? 7 * oneDayMs,
+      retentionBytes: options.retentionBytes ?? 8 * 1024 * 1024 * 1024,
+    },
+    (directory, place) => withFaults(directory, (operation) => faults.take('disk', { ...place, operation })),
+  );
+  const { registries } = opened;
+  const connections = new Set<ClientConnection>();
+  const servers = namespaces.map((namespace, index) => {
+    const registry = registries[index];
+    if (registry === undefined) throw new Error(`namespace ${namespace.name} was not opened`);
+    const service: Service = {
+      registry,
+      throughput: new Throughput(namespace.throughputUnits ?? options.throughputUnits, now),
+      policies: namespace.policies ?? options.policies ?? [defaultPolicy],
+      faults,
+      transcript,
+      now,
+      maxMessageBytes: options.maxMessageBytes ?? 1024 * 1024,
+    };
+    const server = createServer((socket) => {
+      const connection = new ClientConnection(socket, service);
+      connections.add(connection);
+      socket.once('close', () => connections.delete(connection));
+    });
+    return { name: namespace.name, registry, service, server, cut: trackSockets(server) };
+  });
 
   const trim = async (): Promise<void> => {
-    for (const { partitions } of registry.hubs) for (const { log } of partitions) await log.trim();
+    for (const { hubs } of registries)
+      for (const { partitions } of hubs) for (const { log } of partitions) await log.trim();
   };
-  const trimmer = setInterval(() => {
-    trim().catch((error: unknown) => transcript.add({ kind: 'trim', error: String(error) }));
-  }, options.trimEveryMs ?? 60_000).unref();
+  const timers = [
+    setInterval(() => {
+      trim().catch((error: unknown) => transcript.add({ kind: 'trim', error: String(error) }));
+    }, options.trimEveryMs ?? 60_000),
+    setInterval(() => {
+      for (const connection of connections) connection.closeExpired();
+    }, options.checkTokensEveryMs ?? 1000),
+  ];
+  for (const timer of timers) timer.unref();
 
-  const server = createServer((socket) => new ClientConnection(socket, service));
   const control = createControlServer({
     name: 'event-hubs-emulator',
     faults,
     transcript,
-    verbs: { hubs: () => describe(registry), trim: () => trim().then(() => describe(registry)) },
-    unhealthy: () => unhealthy(registry),
+    verbs: { hubs: () => describe(registries), trim: () => trim().then(() => describe(registries)) },
+    unhealthy: () => unhealthy(registries),
   });
-  const cutClients = trackSockets(server);
   const cutControl = trackSockets(control);
   const stop = async (): Promise<void> => {
-    clearInterval(trimmer);
-    await closeServer(server, cutClients);
+    for (const timer of timers) clearInterval(timer);
+    for (const { server, cut } of servers) await closeServer(server, cut);
     await closeServer(control, cutControl);
-    await hubs.close();
+    await opened.close();
   };
   try {
-    const port = await listen(server, options.port ?? 0, host);
+    const started: StartedNamespace[] = [];
+    for (const [index, { name, registry, service, server }] of servers.entries()) {
+      const { port: first = 0 } = options;
+      const port = await listen(server, first === 0 ? 0 : first + index, host);
+      const [{ name: keyName, key } = defaultPolicy] = service.policies;
+      const connectionString =
+        `Endpoint=sb://${addressOf(host, port)};SharedAccessKeyName=${keyName};SharedAccessKey=${key};` +
+        'UseDevelopmentEmulator=true;';
+      started.push({ name, port, connectionString, registry });
+    }
     const controlPort = await listen(control, options.controlPort ?? 0);
-    const [{ name, key } = defaultPolicy] = policies;
-    const address = `${host === '0.0.0.0' ? 'localhost' : host}:${port}`;
+    const [main] = started;
+    if (main === undefined) throw new RangeError('an emulator needs at least one namespace');
+    const amqp = started.map(({ name, port }, index): [string, string] => [
+      index === 0 ? 'amqp' : `amqp:${name}`,
+      `amqp://${addressOf(host, port)}`,
+    ]);
     return {
-      port,
+      namespaces: started,
+      port: main.port,
+      connectionString: main.connectionString,
+      registry: main.registry,
       controlPort,
-      endpoints: { amqp: `amqp://${address}`, control: `http://127.0.0.1:${controlPort}` },
-      connectionString: `Endpoint=sb://${address};SharedAccessKeyName=${name};SharedAccessKey=${key};UseDevelopmentEmulator=true;`,
+      endpoints: { ...Object.fromEntries(amqp), control: `http://127.0.0.1:${controlPort}` },
       faults,
       transcript,
-      registry,
       stop,
     };
   } catch (error) {
     await stop().catch(() => undefined);
     throw error;
   }
+}
+
+/** Host and port as clients write them. */
+function addressOf(host: string, port: number): string {
+  return `${host === '0.0.0.0' ? 'localhost' : host}:${port}`;
 }

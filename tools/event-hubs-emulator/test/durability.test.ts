@@ -123,7 +123,7 @@ describe('what was acknowledged stays', () => {
       stderr: containing('in use by another event-hubs-emulator'),
     });
     await emulator.stop();
-    const config = { name: 'emulatorNs1', hubs: [{ name: hub, partitionCount: 2, consumerGroups: [] }] };
-    await expect(startEventHubsEmulator({ dataDirectory: data, config })).rejects.toThrow(DataDirectoryError);
+    const namespaces = [{ name: 'emulatorNs1', hubs: [{ name: hub, partitionCount: 2, consumerGroups: [] }] }];
+    await expect(startEventHubsEmulator({ dataDirectory: data, namespaces })).rejects.toThrow(DataDirectoryError);
   });
 });

@@ -66,7 +66,7 @@ describe('frames', () => {
         body: 'no token',
       });
     });
-    connection.open_receiver('xva-run-requested/ConsumerGroups/$Default/Partitions/0');
+    connection.open_receiver('xva-runs/ConsumerGroups/$Default/Partitions/0');
     await until(() => closed.link && closed.replied);
     connection.close();
     await until(() => closed.connection);

@@ -12,10 +12,23 @@ import {
 } from '@azure/event-hubs';
 import { startEventHubsEmulator, type EventHubsEmulatorOptions, type StartedEventHubsEmulator } from '../src/index.ts';
 
-export const hub = 'xva-run-requested';
+export const hub = 'xva-runs';
 export const group = 'xva-file-event-controller';
 /** No retries, and a short wait for an answer that never comes. */
 export const once = { retryOptions: { maxRetries: 0, timeoutInMs: 3000 } };
+
+/**
+ * The clients' own long timers (token renewal, idle time of a lost connection) outlive them; those of a minute and more
+ * no longer keep the test process alive.
+ */
+export function letLongTimersGo(): void {
+  const original = globalThis.setTimeout;
+  const patched = (...args: Parameters<typeof setTimeout>): NodeJS.Timeout => {
+    const timer = original(...args);
+    return (args[1] ?? 0) >= 60_000 ? timer.unref() : timer;
+  };
+  globalThis.setTimeout = Object.assign(patched, { __promisify__: original.__promisify__ }) as typeof setTimeout;
+}
 
 type Closable = () => Promise<unknown>;
 

@@ -5,13 +5,13 @@ export type LinkAddress =
   | { readonly kind: 'cbs' }
   | { readonly kind: 'management' }
   | { readonly kind: 'hub'; readonly hub: string; readonly partition: string | undefined }
-  | { readonly kind: 'publisher'; readonly hub: string }
+  | { readonly kind: 'publisher'; readonly hub: string; readonly publisher: string }
   | { readonly kind: 'reader'; readonly hub: string; readonly consumerGroup: string; readonly partition: string }
   | { readonly kind: 'unknown' };
 
 /**
- * Reads an address: `$cbs`, `$management`, `hub`, `hub/Partitions/0`, `hub/ConsumerGroups/group/Partitions/0`, with or
- * without scheme and host in front (Python sends whole URLs). Fixed words do not distinguish case.
+ * Reads an address: `$cbs`, `$management`, `hub`, `hub/Partitions/0`, `hub/Publishers/name`,
+ * `hub/ConsumerGroups/group/Partitions/0`, with or without scheme and host in front (Python sends whole URLs). Fixed words do not distinguish case.
  */
 export function parseAddress(address: string): LinkAddress {
   const path = address.replace(/^[a-z]+:\/\/[^/]*\/?/i, '');
@@ -22,7 +22,7 @@ export function parseAddress(address: string): LinkAddress {
   if (parts.at(-1) === '$management' && parts.length <= 2) return { kind: 'management' };
   if (parts.length === 1) return { kind: 'hub', hub: first, partition: undefined };
   if (parts.length === 3 && word === 'partitions') return { kind: 'hub', hub: first, partition: third };
-  if (parts.length === 3 && word === 'publishers') return { kind: 'publisher', hub: first };
+  if (parts.length === 3 && word === 'publishers') return { kind: 'publisher', hub: first, publisher: third };
   if (parts.length === 5 && word === 'consumergroups' && fourth.toLowerCase() === 'partitions') {
     return { kind: 'reader', hub: first, consumerGroup: third, partition: fifth };
   }

@@ -1,17 +1,19 @@
 import type { Socket } from 'node:net';
 import { Grants } from '../auth/sas.ts';
-import { filterExpression, parseAddress, parseFilter } from './address.ts';
+import { parseAddress } from './address.ts';
+import { AttachRefused, resolvePublishing, resolveReading } from './attach.ts';
 import { putToken, replyMessage, type Reply } from './cbs.ts';
 import { DeliveryLink } from './delivery-link.ts';
 import { condition, faultError, toAmqpError } from './errors.ts';
 import { manage } from './management.ts';
+import { producerNames } from '../events/publication.ts';
 import { PublishLink } from './publish-link.ts';
 import {
   acceptConnection,
   accept,
   decodeRequest,
-  desiredCapabilities,
   formatOf,
+  typed,
   type AmqpConnection,
   type AmqpError,
   type AmqpSession,
@@ -21,31 +23,9 @@ import {
 } from './rhea.ts';
 import type { Service } from './service.ts';
 
-const metricsCapability = 'com.microsoft:enable-receiver-runtime-metric';
-const idempotentCapability = 'com.microsoft:idempotent-producer';
 const requestCredit = 100;
 
 type RequestNode = 'cbs' | 'management';
-
-/** Thrown to refuse a link: it is attached, as the protocol wants it, and detached with this error. */
-class AttachRefused extends Error {
-  readonly error: AmqpError;
-
-  constructor(error: AmqpError) {
-    super(error.description);
-    this.error = error;
-  }
-}
-
-function textProperty(link: OutgoingLink, name: string): string | undefined {
-  const value = link.properties?.[name];
-  return typeof value === 'string' ? value : undefined;
-}
-
-function numberProperty(link: OutgoingLink, name: string): number | undefined {
-  const value = link.properties?.[name];
-  return value === undefined || value === null ? undefined : Number(value);
-}
 
 /** One client's connection: its tokens and its links. Everything ends with the socket. */
 export class ClientConnection {
@@ -109,72 +89,65 @@ export class ClientConnection {
     }
   }
 
-  #authorize(address: string, claim: 'Send' | 'Listen'): void {
-    const refusal = this.#grants.refusal(address, claim, this.#service.now());
-    if (refusal === '') return;
-    throw new AttachRefused({ condition: condition.unauthorized, description: `Unauthorized access: ${refusal}` });
-  }
-
-  #refuseUnserved(what: string): never {
-    const description = `${what} is not served by this emulator`;
-    throw new AttachRefused({ condition: condition.notImplemented, description });
-  }
-
   #openIncoming(link: IncomingLink): void {
-    const address = link.target?.address ?? '';
-    const parsed = parseAddress(address);
-    if (parsed.kind === 'cbs' || parsed.kind === 'management') {
-      this.#requesting.set(link, parsed.kind);
+    const { kind } = parseAddress(link.target?.address ?? '');
+    if (kind === 'cbs' || kind === 'management') {
+      this.#requesting.set(link, kind);
       link.add_credit(requestCredit);
       return;
     }
-    if (parsed.kind === 'publisher') this.#refuseUnserved('a publisher address');
-    if (parsed.kind !== 'hub') this.#refuseUnserved(`the target '${address}'`);
-    const hub = this.#service.registry.hub(parsed.hub);
-    const partition = parsed.partition === undefined ? undefined : hub.partition(parsed.partition);
-    this.#authorize(address, 'Send');
-    if (desiredCapabilities(link).includes(idempotentCapability)) this.#refuseUnserved('the idempotent producer');
+    const { target, stamp } = resolvePublishing(link, this.#service, this.#grants);
+    if (stamp !== undefined) {
+      link.local.attach.properties = {
+        [producerNames.epoch]: typed.short(stamp.epoch),
+        [producerNames.producerId]: typed.long(stamp.producerId),
+        [producerNames.sequence]: typed.int(stamp.sequence),
+      };
+    }
     link.local.attach.max_message_size = this.#service.maxMessageBytes;
-    this.#publishing.set(link, new PublishLink(link, this.#service, hub, partition, () => this.#kill()));
+    this.#publishing.set(link, new PublishLink(link, this.#service, target, () => this.#kill()));
   }
 
   #openOutgoing(link: OutgoingLink): void {
-    const address = link.source?.address ?? '';
-    const parsed = parseAddress(address);
     // Everything goes to clients settled: rhea keeps unsettled deliveries of a session in one ring, and Python never
     // settles, so that its links would stall for good once the ring is full.
     link.local.attach.snd_settle_mode = 1;
-    if (parsed.kind === 'cbs' || parsed.kind === 'management') {
-      this.#replying.set(link, parsed.kind);
+    const { kind } = parseAddress(link.source?.address ?? '');
+    if (kind === 'cbs' || kind === 'management') {
+      this.#replying.set(link, kind);
       return;
     }
-    if (parsed.kind !== 'reader') this.#refuseUnserved(`the source '${address}'`);
-    const hub = this.#service.registry.hub(parsed.hub);
-    const consumerGroup = hub.consumerGroup(parsed.consumerGroup);
-    const partition = hub.partition(parsed.partition);
-    this.#authorize(address, 'Listen');
-    const filter = link.source?.filter;
-    const reader = new DeliveryLink(
-      link,
-      this.#service,
-      partition,
-      {
-        hub: hub.name,
-        consumerGroup,
-        readerName: textProperty(link, 'com.microsoft:receiver-name') ?? link.name,
-        epoch: numberProperty(link, 'com.microsoft:epoch'),
-        position: parseFilter(filterExpression(filter)),
-        metrics: desiredCapabilities(link).includes(metricsCapability),
-      },
-      () => this.#kill(),
-    );
-    const admission = partition.readers.enter(consumerGroup, reader);
+    const { partition, request } = resolveReading(link, this.#service, this.#grants);
+    const reader = new DeliveryLink(link, this.#service, partition, request, () => this.#kill());
+    const admission = partition.readers.enter(request.consumerGroup, reader);
     if (admission.outcome === 'refused') {
       reader.dispose();
       throw new AttachRefused(admission);
     }
     this.#delivering.set(link, reader);
     void reader.start();
+  }
+
+  /** Detaches the links whose tokens have expired and were not put anew. */
+  closeExpired(): void {
+    const nowMs = this.#service.now();
+    const expired = (address: string, claim: 'Send' | 'Listen'): AmqpError | undefined => {
+      const refusal = this.#grants.refusal(address, claim, nowMs);
+      return refusal === '' ? undefined : { condition: condition.unauthorized, description: `ExpiredToken: ${refusal}` };
+    };
+    for (const [link, publishing] of this.#publishing) {
+      const error = expired(link.target?.address ?? '', 'Send');
+      if (error === undefined) continue;
+      publishing.dispose();
+      this.#publishing.delete(link);
+      link.close(error);
+    }
+    for (const [link, reader] of this.#delivering) {
+      const error = expired(link.source?.address ?? '', 'Listen');
+      if (error === undefined) continue;
+      this.#delivering.delete(link);
+      reader.close(error);
+    }
   }
 
   #message(context: MessageContext): void {

@@ -36,6 +36,8 @@ export class DeliveryLink implements Reader {
   readonly #stopListening: () => void;
   /** Deliveries handed to rhea that it has not written yet; they still count against the credit that rhea shows. */
   #unwritten: { remote_settled: boolean }[] = [];
+  /** Runs while the namespace's throughput is used up. */
+  #waiting: NodeJS.Timeout | undefined;
   #next: number | undefined;
   #pumping = false;
   #wanted = false;
@@ -76,6 +78,7 @@ export class DeliveryLink implements Reader {
   dispose(): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#waiting);
     this.#stopListening();
     this.#partition.readers.leave(this.#request.consumerGroup, this);
   }
@@ -94,6 +97,8 @@ export class DeliveryLink implements Reader {
       .catch((error: unknown) => this.close(toAmqpError(error)))
       .finally(() => {
         this.#pumping = false;
+        // A commit or a flow that came while the loop was ending would otherwise wake nobody.
+        if (this.#wanted) this.wake();
       });
   }
 
@@ -131,6 +136,14 @@ export class DeliveryLink implements Reader {
     const { log } = this.#partition;
     const from = this.#next ?? 0;
     if (budget <= 0 || from > log.info.lastSequence) return false;
+    const waitMs = this.#service.throughput.waitMs('out');
+    if (waitMs > 0) {
+      this.#waiting ??= setTimeout(() => {
+        this.#waiting = undefined;
+        this.wake();
+      }, waitMs);
+      return false;
+    }
     const events = await log.read(from, budget, burstBytes);
     // Credit may have been taken back while the disk was read.
     if (this.#isClosed() || this.#budget() < events.length) return false;
@@ -142,13 +155,16 @@ export class DeliveryLink implements Reader {
 
   #deliver(event: PlacedEvent): boolean {
     const { hub, consumerGroup } = this.#request;
-    const place = { hub, consumerGroup, partition: this.#partition.id, sequence: event.sequence };
+    const { namespace } = this.#service.registry;
+    const place = { namespace, hub, consumerGroup, partition: this.#partition.id, sequence: event.sequence };
     const fault = this.#service.faults.take('receive', place);
     if (fault?.kind === 'detach') this.close(faultError(fault));
     if (fault?.kind === 'kill') this.#kill();
     if (this.#isClosed()) return false;
     const metrics = this.#request.metrics ? this.#partition.log.info : undefined;
-    this.#unwritten.push(this.#link.send(encodeDelivery(event, metrics, this.#service.now()), undefined, 0));
+    const bytes = encodeDelivery(event, metrics, this.#service.now());
+    this.#service.throughput.take('out', bytes.length, 1);
+    this.#unwritten.push(this.#link.send(bytes, undefined, 0));
     this.#next = event.sequence + 1;
     return true;
   }

@@ -1,6 +1,11 @@
 import type { FaultAction } from '@xva/emulator-kit';
 import { AmqpDecodeError } from '../events/encoding.ts';
 import { EntityNotFoundError } from '../hubs/hub.ts';
+import {
+  OutOfOrderSequenceError,
+  ProducerEpochStolenError,
+  ProducerStampError,
+} from '../hubs/producers.ts';
 import { PositionPastEndError } from '../log/position.ts';
 import { FilterError } from './address.ts';
 import type { AmqpError } from './rhea.ts';
@@ -15,6 +20,8 @@ export const condition = {
   notImplemented: 'amqp:not-implemented',
   unauthorized: 'amqp:unauthorized-access',
   argumentError: 'com.microsoft:argument-error',
+  epochStolen: 'com.microsoft:producer-epoch-stolen',
+  outOfOrderSequence: 'com.microsoft:out-of-order-sequence',
   serverBusy: 'com.microsoft:server-busy',
 } as const;
 
@@ -25,6 +32,9 @@ export function toAmqpError(error: unknown): AmqpError {
   if (error instanceof PositionPastEndError) return { condition: condition.argumentError, description };
   if (error instanceof FilterError) return { condition: condition.argumentError, description };
   if (error instanceof AmqpDecodeError) return { condition: condition.decodeError, description };
+  if (error instanceof ProducerEpochStolenError) return { condition: condition.epochStolen, description };
+  if (error instanceof OutOfOrderSequenceError) return { condition: condition.outOfOrderSequence, description };
+  if (error instanceof ProducerStampError) return { condition: condition.argumentError, description };
   return { condition: condition.internalError, description };
 }
 

@@ -1,27 +1,38 @@
 import type { FaultAction } from '@xva/emulator-kit';
-import { readPublication } from '../events/publication.ts';
+import { readPublication, withPublisher, type Publication } from '../events/publication.ts';
 import type { Hub, Partition } from '../hubs/hub.ts';
+import { partitionOfKey } from '../hubs/partition-key.ts';
+import { ProducerStampError, advanceSequence, type ProducerStamp } from '../hubs/producers.ts';
 import { condition, faultError, toAmqpError } from './errors.ts';
 import { accept, reject, type AmqpError, type IncomingDelivery, type IncomingLink } from './rhea.ts';
 import type { Service } from './service.ts';
 
 const creditWindow = 300;
 
+/** What a link sends to. */
+export interface PublishTarget {
+  readonly hub: Hub;
+  /** Of a link to one partition, else the hub chooses. */
+  readonly partition: Partition | undefined;
+  /** Of a link to a publisher's address. */
+  readonly publisher: string | undefined;
+  /** Of an idempotent producer. */
+  readonly producer: Pick<ProducerStamp, 'producerId' | 'epoch'> | undefined;
+}
+
 /** A link on which a producer sends. Accepts a publication only once it is durable. */
 export class PublishLink {
   readonly #link: IncomingLink;
   readonly #service: Service;
-  readonly #hub: Hub;
-  readonly #partition: Partition | undefined;
+  readonly #target: PublishTarget;
   readonly #kill: () => void;
   #outstanding = 0;
   #closed = false;
 
-  constructor(link: IncomingLink, service: Service, hub: Hub, partition: Partition | undefined, kill: () => void) {
+  constructor(link: IncomingLink, service: Service, target: PublishTarget, kill: () => void) {
     this.#link = link;
     this.#service = service;
-    this.#hub = hub;
-    this.#partition = partition;
+    this.#target = target;
     this.#kill = kill;
     this.#topUp();
   }
@@ -55,17 +66,73 @@ export class PublishLink {
         `(${maxMessageBytes} bytes) currently allowed on the link.`;
       return { condition: condition.messageSizeExceeded, description };
     }
-    const { partitionKey, events } = readPublication(payload, format);
-    const partition = this.#partition ?? this.#hub.choose(partitionKey);
-    const place = { hub: this.#hub.name, partition: partition.id, partitionKey };
+    const { hub, publisher } = this.#target;
+    const publication = readPublication(payload, format);
+    const { partitionKey } = publication;
+    if (publisher !== undefined && partitionKey !== undefined && partitionKey !== publisher) {
+      const description = `The partition key '${partitionKey}' is not the publisher '${publisher}' of the link.`;
+      return { condition: condition.argumentError, description };
+    }
+    const partition = this.#partitionFor(partitionKey);
+    const place = { namespace: this.#service.registry.namespace, hub: hub.name, partition: partition.id, partitionKey };
     const fault = faults.take('send', place);
-    transcript.add({ kind: 'send', ...place, events: events.length, bytes: payload.length, fault: fault?.kind });
-    const before = this.#beforeWrite(fault);
+    const events = publication.events.length;
+    transcript.add({ kind: 'send', ...place, publisher, events, bytes: payload.length, fault: fault?.kind });
+    const before = this.#beforeWrite(fault) ?? this.#throttled(payload.length, events);
     if (before !== undefined) return before;
-    await partition.log.append(events);
+    await this.#store(partition, publication);
     if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, Number(fault['ms'] ?? 0)));
     if (fault?.kind === 'killAfterWrite') this.#kill();
     return fault?.kind === 'dropAck' || fault?.kind === 'killAfterWrite' ? 'silent' : 'stored';
+  }
+
+  #partitionFor(partitionKey: string | undefined): Partition {
+    const { hub, partition, publisher } = this.#target;
+    if (partition !== undefined) return partition;
+    // A publisher's events stay together, as if its name were the key.
+    if (publisher !== undefined) return hub.partition(String(partitionOfKey(publisher, hub.partitions.length)));
+    return hub.choose(partitionKey);
+  }
+
+  async #store(partition: Partition, publication: Publication): Promise<void> {
+    const { publisher, producer } = this.#target;
+    const { stamps } = publication;
+    const events =
+      publisher === undefined
+        ? publication.events
+        : publication.events.map((event) => withPublisher(event, publisher));
+    if (producer === undefined) {
+      await partition.log.append(events);
+      return;
+    }
+    const first = stamps[0]?.sequence;
+    if (first === undefined) throw new ProducerStampError('an event without com.microsoft:producer-sequence-number');
+    for (const [index, { producerId, epoch, sequence }] of stamps.entries()) {
+      if (producerId !== producer.producerId || epoch !== producer.epoch) {
+        throw new ProducerStampError(`event ${index} of the batch is not of the link's producer and epoch`);
+      }
+      if (sequence !== advanceSequence(first, index)) {
+        throw new ProducerStampError(`event ${index} of the batch has the number '${sequence ?? 'none'}'`);
+      }
+    }
+    const stamp = { ...producer, sequence: first };
+    const outcome = await partition.producers.publish(stamp, events.length, () =>
+      partition.log.append(events, { ...stamp }),
+    );
+    if (outcome === 'duplicate') this.#service.transcript.add({ kind: 'duplicate', partition: partition.id, ...stamp });
+  }
+
+  #throttled(bytes: number, events: number): AmqpError | undefined {
+    const { throughput, registry } = this.#service;
+    const waitMs = throughput.waitMs('in');
+    if (waitMs === 0) {
+      throughput.take('in', bytes, events);
+      return undefined;
+    }
+    const description =
+      `The namespace '${registry.namespace}' takes no more than ${throughput.units ?? 0} throughput unit(s) let in. ` +
+      `Error code: 50002. Try again in ${waitMs} ms.`;
+    return { condition: condition.serverBusy, description };
   }
 
   #beforeWrite(fault: FaultAction | undefined): 'silent' | AmqpError | undefined {

@@ -245,6 +245,7 @@ export function reject(delivery: IncomingDelivery, error: AmqpError): void {
 
 /** Values with a type of their own, for replies. */
 export const typed = {
+  short: (value: number): AmqpValue => rhea.types.wrap_short(value),
   int: (value: number): AmqpValue => rhea.types.wrap_int(value),
   long: (value: number): AmqpValue => rhea.types.wrap_long(value),
   symbol: (value: string): AmqpValue => rhea.types.wrap_symbol(value),

@@ -108,6 +108,43 @@ export function readText(buffer: Buffer, at: number): string | undefined {
   return undefined;
 }
 
+/** The number of an integer of any of AMQP's widths, undefined for any other type or beyond 2^53. */
+export function readInteger(buffer: Buffer, at: number): number | undefined {
+  skipValue(buffer, at);
+  switch (buffer.readUInt8(at)) {
+    case 0x43:
+    case 0x44:
+      return 0;
+    case 0x50:
+    case 0x52:
+    case 0x53:
+      return buffer.readUInt8(at + 1);
+    case 0x51:
+    case 0x54:
+    case 0x55:
+      return buffer.readInt8(at + 1);
+    case 0x60:
+      return buffer.readUInt16BE(at + 1);
+    case 0x61:
+      return buffer.readInt16BE(at + 1);
+    case 0x70:
+      return buffer.readUInt32BE(at + 1);
+    case 0x71:
+      return buffer.readInt32BE(at + 1);
+    case 0x80:
+      return safe(buffer.readBigUInt64BE(at + 1));
+    case 0x81:
+      return safe(buffer.readBigInt64BE(at + 1));
+    default:
+      return undefined;
+  }
+}
+
+function safe(value: bigint): number | undefined {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
 /** One entry of an annotations map: its key and the raw bytes of key and value. */
 export interface RawPair {
   readonly key: string | undefined;

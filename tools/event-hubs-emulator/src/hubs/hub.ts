@@ -1,5 +1,6 @@
 import type { PartitionLog } from '../log/partition-log.ts';
 import { partitionOfKey } from './partition-key.ts';
+import type { ProducerTable } from './producers.ts';
 import { ReaderRegistry } from './readers.ts';
 
 /** Thrown when an address names something that is not there; the text names what is. */
@@ -11,10 +12,15 @@ export class EntityNotFoundError extends Error {
   }
 }
 
-/** One partition with its readers. */
-export interface Partition {
-  readonly id: string;
+/** What of a partition outlives its connections. */
+export interface PartitionStore {
   readonly log: PartitionLog;
+  readonly producers: ProducerTable;
+}
+
+/** One partition with its readers. */
+export interface Partition extends PartitionStore {
+  readonly id: string;
   readonly readers: ReaderRegistry;
 }
 
@@ -26,10 +32,10 @@ export class Hub {
   readonly #groups: ReadonlyMap<string, string>;
   #next = 0;
 
-  constructor(name: string, createdMs: number, logs: readonly PartitionLog[], consumerGroups: readonly string[]) {
+  constructor(name: string, createdMs: number, stores: readonly PartitionStore[], consumerGroups: readonly string[]) {
     this.name = name;
     this.createdMs = createdMs;
-    this.partitions = logs.map((log, index) => ({ id: String(index), log, readers: new ReaderRegistry() }));
+    this.partitions = stores.map((store, index) => ({ ...store, id: String(index), readers: new ReaderRegistry() }));
     this.#groups = new Map(['$Default', ...consumerGroups].map((group) => [group.toLowerCase(), group]));
   }
 

@@ -4,7 +4,8 @@ import { openStore } from '@xva/emulator-kit';
 import type { HubConfig, NamespaceConfig } from '../config.ts';
 import { MemoryDirectory, openDiskDirectory, type SegmentDirectory } from '../log/directory.ts';
 import { PartitionLog, type LogOptions } from '../log/partition-log.ts';
-import { Hub, HubRegistry } from './hub.ts';
+import { Hub, HubRegistry, type PartitionStore } from './hub.ts';
+import { ProducerTable } from './producers.ts';
 
 /** Thrown when the data directory belongs to a running emulator, or was written for another shape of the hub. */
 export class DataDirectoryError extends Error {
@@ -21,9 +22,16 @@ const migrations = [
   `CREATE TABLE owner (one INTEGER PRIMARY KEY CHECK (one = 1), pid INTEGER NOT NULL, since_ms INTEGER NOT NULL) STRICT`,
 ];
 
-/** The hubs, and how to let go of the data directory. */
+/** Which partition a log belongs to. */
+export interface PartitionPlace {
+  readonly namespace: string;
+  readonly hub: string;
+  readonly partition: string;
+}
+
+/** The hubs of every namespace, and how to let go of the data directory. */
 export interface OpenedHubs {
-  readonly registry: HubRegistry;
+  readonly registries: readonly HubRegistry[];
   close(): Promise<void>;
 }
 
@@ -62,14 +70,16 @@ function register(state: DatabaseSync, namespace: string, hub: HubConfig, nowMs:
 }
 
 /**
- * Opens every hub of the configuration: in `dataDirectory`, or in memory without one.
+ * Opens every hub of the configuration: in `dataDirectory`, or in memory without one. `wrap` stands between a log and
+ * its directory.
  *
  * @throws DataDirectoryError, and CorruptLogError when acknowledged events cannot be read back.
  */
 export async function openHubs(
-  config: NamespaceConfig,
+  namespaces: readonly NamespaceConfig[],
   dataDirectory: string | undefined,
   options: LogOptions,
+  wrap: (directory: SegmentDirectory, place: PartitionPlace) => SegmentDirectory = (directory) => directory,
 ): Promise<OpenedHubs> {
   const state = openState(dataDirectory, options.now());
   const logs: PartitionLog[] = [];
@@ -77,29 +87,40 @@ export async function openHubs(
     await Promise.all(logs.map((log) => log.close()));
     state.close();
   };
-  const openPartition = async (hub: string, id: number): Promise<PartitionLog> => {
+  const openPartition = async (namespace: string, hub: HubConfig, id: number): Promise<PartitionStore> => {
     const directory: SegmentDirectory =
       dataDirectory === undefined
         ? new MemoryDirectory()
-        : await openDiskDirectory(join(dataDirectory, config.name, hub.toLowerCase(), String(id)));
-    const log = await PartitionLog.open(directory, options);
+        : await openDiskDirectory(join(dataDirectory, namespace, hub.name.toLowerCase(), String(id)));
+    const producers = new ProducerTable();
+    const { retentionMs = options.retentionMs, retentionBytes = options.retentionBytes } = hub;
+    const log = await PartitionLog.open(
+      wrap(directory, { namespace, hub: hub.name, partition: String(id) }),
+      { ...options, retentionMs, retentionBytes },
+      (record) => producers.note(record),
+    );
     logs.push(log);
-    return log;
+    return { log, producers };
+  };
+  const openHub = async (namespace: string, hub: HubConfig): Promise<Hub> => {
+    const createdMs = register(state, namespace, hub, options.now());
+    const ids = Array.from({ length: hub.partitionCount }, (_, id) => id);
+    // All settle before the first failure is passed on, so that none stays open behind it.
+    const opened = await Promise.allSettled(ids.map((id) => openPartition(namespace, hub, id)));
+    const partitions = opened.map((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
+    });
+    return new Hub(hub.name, createdMs, partitions, hub.consumerGroups);
   };
   try {
-    const hubs: Hub[] = [];
-    for (const hub of config.hubs) {
-      const createdMs = register(state, config.name, hub, options.now());
-      const ids = Array.from({ length: hub.partitionCount }, (_, id) => id);
-      // All settle before the first failure is passed on, so that none stays open behind it.
-      const opened = await Promise.allSettled(ids.map((id) => openPartition(hub.name, id)));
-      const partitions = opened.map((result) => {
-        if (result.status === 'rejected') throw result.reason;
-        return result.value;
-      });
-      hubs.push(new Hub(hub.name, createdMs, partitions, hub.consumerGroups));
+    const registries: HubRegistry[] = [];
+    for (const { name, hubs } of namespaces) {
+      const opened: Hub[] = [];
+      for (const hub of hubs) opened.push(await openHub(name, hub));
+      registries.push(new HubRegistry(name, opened));
     }
-    return { registry: new HubRegistry(config.name, hubs), close };
+    return { registries, close };
   } catch (error) {
     await close();
     throw error;

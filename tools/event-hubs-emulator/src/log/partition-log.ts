@@ -66,11 +66,19 @@ export class PartitionLog {
     this.recoveredBytes = recoveredBytes;
   }
 
-  /** @throws CorruptLogError when something other than the tail of the last segment is damaged. */
-  static async open(directory: SegmentDirectory, options: LogOptions): Promise<PartitionLog> {
+  /**
+   * `onRecord` sees every record that is found, oldest first.
+   *
+   * @throws CorruptLogError when something other than the tail of the last segment is damaged.
+   */
+  static async open(
+    directory: SegmentDirectory,
+    options: LogOptions,
+    onRecord: (record: LogRecord) => void = () => undefined,
+  ): Promise<PartitionLog> {
     const segments: Segment[] = [];
     try {
-      const recoveredBytes = await openSegments(directory, segments);
+      const recoveredBytes = await openSegments(directory, segments, onRecord);
       const log = new PartitionLog(directory, options, segments, recoveredBytes);
       if (segments.length === 0) {
         await log.#begin({ baseSequence: 0, basePosition: 0, lastOffset: -1, lastEnqueuedMs: 0 });

@@ -82,7 +82,7 @@ export class Segment {
   }
 
   /** Checks every record. A torn tail (only where `mayCut`) is cut off and the number of bytes cut is returned. */
-  async recover(mayCut: boolean): Promise<number> {
+  async recover(mayCut: boolean, onRecord: (record: LogRecord) => void): Promise<number> {
     let at = segmentHeaderBytes;
     let buffer = await this.#file.read(at, chunkBytes);
     let consumed = 0;
@@ -95,6 +95,7 @@ export class Segment {
           throw new CorruptLogError(this.name, at + consumed, text);
         }
         this.note(found.record);
+        onRecord(found.record);
         consumed += found.record.byteLength;
         continue;
       }
