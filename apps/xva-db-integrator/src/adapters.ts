@@ -2,8 +2,9 @@ import { Readable } from 'node:stream';
 import { HubError, type EventPublisher } from '@xva/azure-event-hubs';
 import { StorageError, type BlobContainer } from '@xva/azure-storage';
 import { requestBlobOf, traceLabel, type RetentionLabels } from '@xva/contracts';
+import { TableError } from '@xva/azure-tables';
 import type { Blame, EventPublisherPort, FrozenLabels, RequestStore } from '@xva/flow-detect';
-import { SqlError } from '@xva/sql-polling';
+import { LeadLostError, SqlError } from '@xva/sql-polling';
 
 /** Above this a request goes up in blocks. */
 const onePutBytes = 16 * 1024 * 1024;
@@ -56,6 +57,8 @@ export function blame(error: unknown): Blame {
     if (error.retryable) return 'passes';
     return error.kind === 'statement' ? 'row' : 'operator';
   }
+  if (error instanceof LeadLostError) return 'passes';
+  if (error instanceof TableError) return error.retryable ? 'passes' : 'operator';
   if (error instanceof StorageError) {
     if (error.retryable) return 'passes';
     return error.status === 413 ? 'row' : 'operator';

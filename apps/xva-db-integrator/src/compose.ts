@@ -3,27 +3,32 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { EventPublisher } from '@xva/azure-event-hubs';
 import { BlobAccount } from '@xva/azure-storage';
-import { workContainers } from '@xva/contracts';
+import { TableStore } from '@xva/azure-tables';
+import { ledgerTables, workContainers } from '@xva/contracts';
 import type { DetectDeps } from '@xva/flow-detect';
 import { cliExitCodes, CliError, systemClock, type Check, type Logger } from '@xva/runtime';
 import {
   DefinitionFileError,
+  type DetectionStore,
+  openWatch,
   OutboxSource,
   parseDefinitions,
   sessionSql,
   SqlConnection,
   SqlPool,
   type PollingDefinition,
+  type WatchSource,
 } from '@xva/sql-polling';
 import { Registry } from 'prom-client';
 import { blame, createPublisherPort, createRequestStore } from './adapters.ts';
 import type { IntegratorConfig } from './config.ts';
+import { createDetectionStore } from './detection-store.ts';
 import { createMetrics, type IntegratorMetrics } from './metrics.ts';
 
 /** One definition with all that works it off. */
 export interface Station {
   readonly definition: PollingDefinition;
-  readonly source: OutboxSource;
+  readonly source: OutboxSource | WatchSource;
   readonly detect: DetectDeps;
 }
 
@@ -74,6 +79,29 @@ function createPool(config: IntegratorConfig): SqlPool {
   );
 }
 
+/** Opens the table with the state of definitions that only read. @throws CliError (3) when one needs it and it is not set */
+function detectionStoreOf(
+  { ledgerConnectionString, ledgerTableUrl }: IntegratorConfig,
+  definitions: readonly PollingDefinition[],
+): () => DetectionStore {
+  const readers = definitions.filter(({ mode }) => mode !== 'outbox').map(({ name }) => name);
+  if (readers.length > 0 && (ledgerConnectionString === undefined) === (ledgerTableUrl === undefined)) {
+    throw new CliError(
+      `${readers.join(', ')} keep their cursor in the ledger account: set ledgerConnectionString or ledgerTableUrl (one of them)`,
+      cliExitCodes.badConfig,
+    );
+  }
+  let opened: DetectionStore | undefined;
+  return () =>
+    (opened ??= createDetectionStore(
+      new TableStore({
+        table: ledgerTables.detection,
+        connectionString: ledgerConnectionString,
+        accountUrl: ledgerTableUrl,
+      }),
+    ));
+}
+
 /** Wires the detect flow to the adapters; the compiler proves here that they fit. Connects to nothing until it is used. */
 export function compose(config: IntegratorConfig, logger: Logger): Composition {
   const definitions = loadDefinitions(config.definitionsFile).filter((definition) => definition.enabled);
@@ -91,8 +119,31 @@ export function compose(config: IntegratorConfig, logger: Logger): Composition {
   });
   const registry = new Registry();
   const owner = config.workerName ?? `${hostname()}/${process.pid}`;
+  const metrics = createMetrics(registry);
+  const openState = detectionStoreOf(config, definitions);
+  // One name per process and start: a restarted one must not take the lead of its former self for its own.
+  const leaderName = `${owner} ${randomUUID()}`;
+  const crashPoint = (point: string): void => {
+    if (point === config.crashAt) process.kill(process.pid, 'SIGKILL');
+  };
+  const sourceOf = (definition: PollingDefinition): Station['source'] => {
+    if (definition.mode === 'outbox') {
+      return new OutboxSource({ runner: pool, definition, owner, newToken: randomUUID, logger });
+    }
+    return openWatch({
+      runner: pool,
+      definition,
+      store: openState(),
+      name: leaderName,
+      now: () => systemClock.now(),
+      monotonicMs: () => performance.now(),
+      logger,
+      onGap: () => metrics.gap(definition.name),
+      crashPoint,
+    });
+  };
   const stations = definitions.map((definition): Station => {
-    const source = new OutboxSource({ runner: pool, definition, owner, newToken: randomUUID, logger });
+    const source = sourceOf(definition);
     const detect: DetectDeps = {
       definition: definition.name,
       source,
@@ -103,9 +154,7 @@ export function compose(config: IntegratorConfig, logger: Logger): Composition {
       logger,
       leaseMs: definition.leaseSeconds * 1000,
       blame,
-      crashPoint: (point) => {
-        if (point === config.crashAt) process.kill(process.pid, 'SIGKILL');
-      },
+      crashPoint,
     };
     return { definition, source, detect };
   });
@@ -116,7 +165,9 @@ export function compose(config: IntegratorConfig, logger: Logger): Composition {
   ];
   const rights = stations.flatMap(({ definition: { name }, source }): readonly Check[] => [
     { name: `${name}: read`, run: () => source.checkRead() },
-    { name: `${name}: claim`, run: () => source.checkWrite() },
+    'checkWrite' in source
+      ? { name: `${name}: claim`, run: () => source.checkWrite() }
+      : { name: `${name}: state`, run: () => source.checkState() },
     { name: `${name}: consistency`, run: () => source.checkConsistency() },
   ]);
   const containerCheck: Check = {
@@ -125,12 +176,14 @@ export function compose(config: IntegratorConfig, logger: Logger): Composition {
   };
   return {
     stations,
-    metrics: createMetrics(registry),
+    metrics,
     registry,
     readiness,
     checks: [...readiness, containerCheck, ...rights],
     warm: () => publisher.warm(),
     close: async (force) => {
+      // The lead goes first, while Storage still answers: a stand-by takes over at once.
+      await Promise.allSettled(stations.flatMap(({ source }) => ('close' in source ? [source.close()] : [])));
       if (force) pool.terminate();
       else pool.close();
       await publisher.close();

@@ -1,4 +1,5 @@
 import { crashPoints } from '@xva/flow-detect';
+import { watchCrashPoints } from '@xva/sql-polling';
 import { z } from 'zod';
 
 const milliseconds = z.int().min(1).max(86_400_000);
@@ -27,6 +28,11 @@ export const configSchema = z.object({
     .url()
     .optional()
     .describe('work account by Entra identity: `https://<account>.blob.core.windows.net`'),
+  ledgerConnectionString: z
+    .string()
+    .optional()
+    .meta({ secret: true, description: 'ledger account by connection string, for definitions that only read' }),
+  ledgerTableUrl: z.url().optional().describe('the same by Entra identity: `https://<account>.table.core.windows.net`'),
   hubNamespace: z.string().optional().describe('Event Hubs by Entra identity: `<namespace>.servicebus.windows.net`'),
   hubConnectionString: z.string().optional().meta({ secret: true, description: 'Event Hubs by connection string' }),
   hubName: z.string().min(1).default('xva-runs').describe('event hub that run events go to'),
@@ -35,7 +41,10 @@ export const configSchema = z.object({
   hubTryTimeoutMs: milliseconds.default(10_000).describe('time for one try to send, in ms'),
   rowConcurrency: z.int().min(1).max(64).default(4).describe('rows worked on side by side, per definition'),
   workerName: z.string().max(200).optional().describe('who claims, as the table shows it; default host and process'),
-  crashAt: z.enum(crashPoints).optional().describe('test switch: end the process with SIGKILL at this point'),
+  crashAt: z
+    .enum([...crashPoints, ...watchCrashPoints])
+    .optional()
+    .describe('test switch: end the process with SIGKILL at this point'),
   opsHost: z.string().default('127.0.0.1').describe('address of the operations port'),
   opsPort: z.int().min(0).max(65_535).default(8081).describe('operations port; 0 = any free one'),
   shutdownGraceTimeMs: z.int().min(0).default(20_000).describe('time between the two breaths of a stop, in ms'),

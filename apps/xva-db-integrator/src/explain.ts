@@ -29,7 +29,7 @@ export function explainRow(definition: string, state: RowState): Explanation {
       why,
     };
   }
-  const { eventId, runId } = identityOf(definition, reading.key);
+  const { eventId, runId } = identityOf(definition, reading.key, state.version);
   const fires = state.state === 'due' || state.state === 'lease-expired';
   return { definition, requestId, fires, eventId, runId, state: state.state, why: state.detail };
 }

@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 export interface IntegratorMetrics {
   polled(definition: string, outcome: PollOutcome, tookMs: number): void;
   ticks(definition: string, outcome: 'run' | 'dropped', count: number): void;
+  gap(definition: string): void;
 }
 
 export function createMetrics(registry: Registry): IntegratorMetrics {
@@ -33,6 +34,12 @@ export function createMetrics(registry: Registry): IntegratorMetrics {
     labelNames: ['definition', 'outcome'],
     registers,
   });
+  const gaps = new Counter({
+    name: 'xva_integrator_gaps_total',
+    help: 'times that changes may have been missed and everything was read again',
+    labelNames: ['definition'],
+    registers,
+  });
   const last = new Gauge({
     name: 'xva_integrator_last_poll_timestamp_seconds',
     help: 'when a definition was last polled without trouble',
@@ -47,5 +54,6 @@ export function createMetrics(registry: Registry): IntegratorMetrics {
       if (finding !== 'trouble') last.setToCurrentTime({ definition });
     },
     ticks: (definition, outcome, count) => ticks.inc({ definition, outcome }, count),
+    gap: (definition) => gaps.inc({ definition }),
   };
 }

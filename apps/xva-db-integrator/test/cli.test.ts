@@ -68,7 +68,7 @@ describe('the command line', () => {
     const { text, code } = await call(['once'], { XVA_DEFINITIONS_FILE: file });
     rmSync(folder, { recursive: true });
     expect(code).toBe(3);
-    expect(text).toContain('polling.yaml:4: definitions[0].mode: \\"rowversion\\" is not in this version');
+    expect(text).toContain('polling.yaml:3: definitions[0].start: must be said: now');
   });
 
   it('once says that the database is not there, with its own exit code', async () => {

@@ -17,8 +17,13 @@ export { DefinitionFileError, parseDefinitions, type DefinitionIssue } from './d
 export {
   pollingDefinitionSchema,
   requestFields,
+  type ChangeTrackingDefinition,
+  type OutboxDefinition,
   type PollingDefinition,
+  type QueryDefinition,
   type RequestField,
+  type RowversionDefinition,
+  type WatchDefinition,
 } from './definition/schema.ts';
 export { IdentifierError, quoteIdentifier, quoteTable } from './identifiers.ts';
 export * from './outbox/source.ts';
@@ -35,4 +40,16 @@ export {
 export { afterPoll, openWindow, type PollFinding, type PollingWindow, type WindowState } from './schedule/window.ts';
 export { rowStatus } from './statements/claim.ts';
 export { sessionSql } from './statements/session.ts';
+export {
+  hashOfFields,
+  requestKeyOf,
+  type Change,
+  type ChangePage,
+  type ChangeReader,
+  type Gap,
+} from './watch/change.ts';
+export * from './watch/lead.ts';
+export { openWatch, type OpenWatchOptions } from './watch/open.ts';
+export { watchCrashPoints, WatchSource, type WatchCrashPoint } from './watch/source.ts';
+export type { Cursor, DetectionStore, KnownRow, LeadRecord, Stored } from './watch/state.ts';
 export { normaliseDecimal, rowVersionHex, ValueError } from './values.ts';

@@ -78,15 +78,41 @@ definitions:
       /^19 definitions\[1\]\.mapping\.books: there is no such setting$/,
       /^22 definitions\[1\]\.details\.quotes\.sql: @date is no parameter; there are @book, @asOf/,
       /^24 definitions\[1\]\.details\.trades\.sql: must be one statement, without ;$/,
-      /^27 definitions\[2\]\.mode: "changeTracking" is not in this version; outbox is$/,
+      /^26 definitions\[2\]\.start: must be said: now \(/,
     ];
     for (const pattern of expected) expect(issues).toContainEqual(expect.stringMatching(pattern));
     expect(issues).toHaveLength(expected.length);
   });
 
-  it.each(['rowversion', 'changeTracking', 'query'])('refuses the mode %s by name', (mode) => {
-    const issues = issuesOf(`version: 1\ndefinitions:\n  - name: a\n    mode: ${mode}\n`);
-    expect(issues).toEqual([`4 definitions[0].mode: "${mode}" is not in this version; outbox is`]);
+  it('names the modes that there are, and what each needs', () => {
+    const ofMode = (more: string) => issuesOf(`version: 1\ndefinitions:\n  - name: a\n${more}`);
+    expect(ofMode('    mode: cdc\n')).toEqual([
+      '4 definitions[0].mode: must be outbox, rowversion, changeTracking or query',
+    ]);
+    expect(ofMode('    mode: rowversion\n')).toEqual([expect.stringContaining('start: must be said: now')]);
+    expect(ofMode('    mode: query\n    start: now\n')).toEqual([expect.stringContaining('definitions[0].sql')]);
+    expect(ofMode('    mode: rowversion\n    start: now\n    columns: { id: Id }\n')).toEqual([
+      '6 definitions[0].columns: there is no such setting',
+    ]);
+    expect(ofMode('    mode: query\n    start: now\n    sql: SELECT 1 AS A WHERE @x > @today\n')).toEqual([
+      expect.stringContaining('@x is no parameter; there are @today, @asOf'),
+    ]);
+    expect(ofMode('    mode: query\n    start: now\n    sql: SELECT 1 AS A WHERE @asOf > @today\n')).toEqual([
+      expect.stringContaining('@asOf is the date of the rule in mapping.asOf, and there is none'),
+    ]);
+    const rule = '    mapping: { asOf: { businessDaysBack: 1, calendars: [TARGET] } }\n';
+    expect(ofMode(`    mode: rowversion\n    start: now\n${rule}`)).toEqual([
+      '6 definitions[0].mapping.asOf: rowversion takes the as-of date from a column, or a constant',
+    ]);
+    expect(ofMode(`    mode: outbox\n${rule.replace('TARGET', 'TARGETT')}`)).toEqual([
+      expect.stringMatching(/^5 .*calendars\[0\]: there is no calendar "TARGETT"; there are TARGET/),
+    ]);
+    const calendars =
+      'version: 1\ncalendars:\n  A: { add: [2026-02-30] }\n  B: { joins: [B] }\ndefinitions:\n  - { name: a, mode: outbox }\n';
+    expect(issuesOf(calendars)).toEqual(['3 calendars.A.add[0]: must be a date, YYYY-MM-DD']);
+    expect(issuesOf(calendars.replace('2026-02-30', '2026-02-28'))).toEqual([
+      '4 calendars.B: calendars join in a circle: B → B',
+    ]);
   });
 
   it('refuses two definitions of one name, which would give two events one id', () => {

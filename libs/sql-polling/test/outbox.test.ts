@@ -14,15 +14,16 @@ import {
   SqlConnection,
   SqlError,
   SqlPool,
-  type PollingDefinition,
+  type OutboxDefinition,
   type Statement,
 } from '../src/index.ts';
 import { openTarget, type RawSql, type Target } from './target.ts';
 
-function definitionOf(yaml = ''): PollingDefinition {
+function definitionOf(yaml = ''): OutboxDefinition {
   const text = `version: 1\ndefinitions:\n  - { name: run-requests, mode: outbox, maxAttempts: 3, leaseSeconds: 60${yaml} }\n`;
   const [definition] = parseDefinitions(text, 'test.yaml');
-  return definition!;
+  if (definition?.mode !== 'outbox') throw new Error('not an outbox');
+  return definition;
 }
 
 const insert: Statement = {

@@ -30,6 +30,7 @@ export interface ClaimedRowLike {
   readonly leaseToken: string;
   readonly attempts: number;
   readonly row: SourceRowLike;
+  readonly version?: string;
 }
 
 export interface DetailRowsLike {

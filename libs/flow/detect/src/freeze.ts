@@ -26,9 +26,9 @@ export interface Identity {
   readonly runId: string;
 }
 
-/** Ids of what a row in `outbox` mode asks for: its revision is the version. */
-export function identityOf(definition: string, key: RequestKey): Identity {
-  const eventId = deriveEventId(definition, key, String(key.revision));
+/** Ids of what a row asks for; in `outbox` mode its revision is the version. */
+export function identityOf(definition: string, key: RequestKey, version = String(key.revision)): Identity {
+  const eventId = deriveEventId(definition, key, version);
   return { eventId, runId: deriveRunId(eventId, key) };
 }
 

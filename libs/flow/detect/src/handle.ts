@@ -87,7 +87,7 @@ async function steps(deps: DetectDeps, claimed: ClaimedRow, isLost: () => boolea
   deps.crashPoint('claimed');
   const reading = readRequest(claimed.row);
   if (reading.outcome === 'invalid') return putAside(deps, claimed, reading.reason);
-  const identity = identityOf(deps.definition, reading.key);
+  const identity = identityOf(deps.definition, reading.key, claimed.version);
   const traceparent = childTraceparent(reading.trace, deps.randomHex);
   // A first claim finds nothing stored, as a rule: the conditional write tells when it does.
   const stored = claimed.attempts > 1 ? await deps.store.get(identity.eventId) : undefined;

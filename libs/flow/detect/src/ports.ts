@@ -33,6 +33,8 @@ export interface ClaimedRow {
   /** Claims so far, this one included. */
   readonly attempts: number;
   readonly row: SourceRow;
+  /** What the event's id is derived from beside definition and key; absent where the row's revision is (`outbox`). */
+  readonly version?: string;
 }
 
 export interface DetailRows {

@@ -31,13 +31,27 @@ const table = z
     'must be a plain name such as xva.RunRequest',
   );
 
+/**
+ * The as-of date by rule: so many business days (in all of the calendars) before the day that counts, which is the local
+ * date of the poll in `query` mode and that of the row's `createdAt` in `outbox` mode, in the schedule's zone.
+ */
+const asOfRule = z.strictObject({
+  businessDaysBack: z.int().min(0).max(250),
+  calendars: z.array(z.string()).min(1).max(10),
+});
+
 const constant = z.strictObject({ value: z.union([z.string(), z.int(), z.boolean(), z.null()]) });
 /** A column's name, or a constant for what the table does not hold. */
 const source = z.union([column, constant], 'must be a column name, or { value: … } for a constant');
 
 const mapping = z.strictObject({
   book: source.default('Book'),
-  asOf: source.default('AsOf'),
+  asOf: z
+    .union(
+      [column, constant, asOfRule],
+      'must be a column name, { value: … } or { businessDaysBack: …, calendars: […] }',
+    )
+    .default('AsOf'),
   cut: source.default('Cut'),
   scenario: source.default('Scenario'),
   revision: source.default('Revision'),
@@ -66,6 +80,11 @@ const claimColumns = z.strictObject({
   createdAt: column.default('CreatedAt'),
 });
 
+function unknownParameters(sql: string, known: readonly string[]): ReadonlySet<string> {
+  const used = [...sql.matchAll(/(?<!@)@([A-Za-z_][A-Za-z0-9_]*)/g)].map((match) => match[1] ?? '');
+  return new Set(used.filter((name) => !known.includes(name)));
+}
+
 const detailParameters = ['book', 'asOf', 'cut', 'scenario', 'revision', 'requestId', 'fixingDays'];
 
 /** A query of the definition's own: one SELECT on the named parameters, its result columns named as the contract's. */
@@ -75,8 +94,7 @@ const ownQuery = z
   .refine((sql) => /^\s*(select|with)\b/i.test(sql), 'must be one SELECT')
   .refine((sql) => !sql.includes(';'), 'must be one statement, without ;')
   .superRefine((sql, context) => {
-    const used = [...sql.matchAll(/(?<!@)@([A-Za-z_][A-Za-z0-9_]*)/g)].map((match) => match[1] ?? '');
-    for (const name of new Set(used.filter((name) => !detailParameters.includes(name)))) {
+    for (const name of unknownParameters(sql, detailParameters)) {
       const known = detailParameters.map((one) => `@${one}`).join(', ');
       context.addIssue({ code: 'custom', message: `@${name} is no parameter; there are ${known}` });
     }
@@ -177,22 +195,13 @@ const window = z
     message: 'must not be below minDelayMs',
   });
 
-const laterModes = ['rowversion', 'changeTracking', 'query'];
-
-export const pollingDefinitionSchema = z.strictObject({
+/** What every mode has. */
+const common = {
   /** Part of every event's id: with another name the same row is another event. */
   name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'must be 1 to 40 of a-z 0-9 -'),
-  mode: z.literal('outbox', {
-    error: ({ input }) =>
-      typeof input === 'string' && laterModes.includes(input)
-        ? `"${input}" is not in this version; outbox is`
-        : 'must be outbox',
-  }),
   enabled: z.boolean().default(true),
   schedule: schedule.prefault({ cron: '* * * * *' }),
   window: window.prefault({}),
-  table: table.default('xva.RunRequest'),
-  columns: claimColumns.prefault({}),
   mapping: mapping.prefault({}),
   details: details.prefault({}),
   /** At most so many new rows, and as many whose lease ran out, in one claim. */
@@ -205,7 +214,75 @@ export const pollingDefinitionSchema = z.strictObject({
   fixingDays: z.int().min(0).max(20_000).default(400),
   /** A detail query that gives more rows is refused. */
   maxDetailRows: z.int().min(1).max(1_000_000).default(1_000_000),
+};
+
+/** Whether rows that are there at the very first start ask for runs: nobody can guess that. */
+const start = z.enum(['now', 'beginning'], {
+  error: 'must be said: now (rows that are there already fire nothing) or beginning (they do)',
 });
+
+const outboxSchema = z.strictObject({
+  ...common,
+  mode: z.literal('outbox'),
+  table: table.default('xva.RunRequest'),
+  columns: claimColumns.prefault({}),
+});
+
+const rowversionSchema = z.strictObject({
+  ...common,
+  mode: z.literal('rowversion'),
+  start,
+  table: table.default('xva.RunRequest'),
+  /** The table's rowversion column. */
+  rowVersion: column.default('RowVer'),
+});
+
+const changeTrackingSchema = z.strictObject({
+  ...common,
+  mode: z.literal('changeTracking'),
+  start,
+  table: table.default('xva.RunRequest'),
+  /** The table's primary key, one column. */
+  key: column.default('RequestId'),
+});
+
+/** The condition: one SELECT on `@today` and `@asOf`, whose result columns carry the names of `mapping`. */
+const conditionQuery = z
+  .string()
+  .max(20_000)
+  .refine((sql) => /^\s*(select|with)\b/i.test(sql), 'must be one SELECT')
+  .refine((sql) => !sql.includes(';'), 'must be one statement, without ;')
+  .superRefine((sql, context) => {
+    for (const name of unknownParameters(sql, ['today', 'asOf'])) {
+      context.addIssue({ code: 'custom', message: `@${name} is no parameter; there are @today, @asOf` });
+    }
+  });
+
+const querySchema = z.strictObject({
+  ...common,
+  mode: z.literal('query'),
+  start,
+  sql: conditionQuery,
+  /** A result with more rows is refused: a condition is no table. */
+  maxRows: z.int().min(1).max(10_000).default(1_000),
+});
+
+export const pollingDefinitionSchema = z
+  .discriminatedUnion('mode', [outboxSchema, rowversionSchema, changeTrackingSchema, querySchema], {
+    error: 'must be outbox, rowversion, changeTracking or query',
+  })
+  .superRefine((definition, context) => {
+    const { mode, mapping } = definition;
+    const isRule = typeof mapping.asOf === 'object' && 'businessDaysBack' in mapping.asOf;
+    if (isRule && mode !== 'outbox' && mode !== 'query') {
+      const path = ['mapping', 'asOf'];
+      context.addIssue({ code: 'custom', path, message: `${mode} takes the as-of date from a column, or a constant` });
+    }
+    if (!isRule && mode === 'query' && /(?<!@)@asOf\b/i.test(definition.sql)) {
+      const message = '@asOf is the date of the rule in mapping.asOf, and there is none: use @today, or give the rule';
+      context.addIssue({ code: 'custom', path: ['sql'], message });
+    }
+  });
 
 const isoDate = z.string().refine((text) => {
   try {
@@ -244,8 +321,10 @@ export const definitionFileSchema = z
       }
     };
     for (const name of Object.keys(calendars)) known(name, ['calendars', name]);
-    definitions.forEach(({ schedule: { calendars: names } }, index) => {
+    definitions.forEach(({ schedule: { calendars: names }, mapping: { asOf } }, index) => {
       names.forEach((name, at) => known(name, ['definitions', index, 'schedule', 'calendars', at]));
+      const ofRule = typeof asOf === 'object' && 'calendars' in asOf ? asOf.calendars : [];
+      ofRule.forEach((name, at) => known(name, ['definitions', index, 'mapping', 'asOf', 'calendars', at]));
     });
     definitions.forEach(({ name }, index) => {
       const first = definitions.findIndex((other) => other.name === name);
@@ -256,8 +335,16 @@ export const definitionFileSchema = z
     });
   });
 
-/** One definition; `calendarRules` is what its file says of calendars. */
-export type PollingDefinition = z.infer<typeof pollingDefinitionSchema> & {
+interface FromFile {
+  /** What the file says of calendars. */
   readonly calendarRules?: Readonly<Record<string, CalendarRule>>;
-};
+}
+
+export type OutboxDefinition = z.infer<typeof outboxSchema> & FromFile;
+export type RowversionDefinition = z.infer<typeof rowversionSchema> & FromFile;
+export type ChangeTrackingDefinition = z.infer<typeof changeTrackingSchema> & FromFile;
+export type QueryDefinition = z.infer<typeof querySchema> & FromFile;
+/** The modes that only read: their cursor lives in Storage. */
+export type WatchDefinition = RowversionDefinition | ChangeTrackingDefinition | QueryDefinition;
+export type PollingDefinition = OutboxDefinition | WatchDefinition;
 export type DetailName = keyof PollingDefinition['details'];

@@ -1,9 +1,11 @@
 import type { Cell, ResultSet } from '../client/statement.ts';
 import { SqlError } from '../client/errors.ts';
 import { requestFields, type PollingDefinition, type RequestField } from '../definition/schema.ts';
-import { columnOf } from '../statements/request-columns.ts';
+import { asOfDate, businessCalendar, joint } from '../calendar/business-calendar.ts';
+import { localDate, type IsoDate } from '../calendar/dates.ts';
+import { asOfRuleOf, columnOf } from '../statements/request-columns.ts';
 import { detailColumns } from '../statements/details.ts';
-import { cellText, normaliseDecimal, requiredText } from '../values.ts';
+import { cellText, normaliseDecimal, requiredText, ValueError } from '../values.ts';
 
 /** A request row by the contract's field names, and where each comes from, for messages. */
 export interface SourceRow {
@@ -20,9 +22,17 @@ export interface DetailRows {
 
 type Row = Readonly<Record<string, Cell>>;
 
-export function sourceRow(definition: PollingDefinition, row: Row): SourceRow {
+/**
+ * A row's fields by the contract's names. `today` is the local date of the poll, for a rule of a `query` definition.
+ *
+ * @throws ValueError for a cell that would lose something; CalendarRangeError for a day that no calendar knows
+ */
+export function sourceRow(definition: PollingDefinition, row: Row, today?: IsoDate): SourceRow {
   const fields = requestFields.map((field) => {
     const source = definition.mapping[field];
+    if (typeof source === 'object' && 'businessDaysBack' in source) {
+      return [field, asOfByRule(definition, today ?? createdOn(definition, row['asOf']))];
+    }
     if (typeof source === 'object') return [field, source.value];
     const cell = row[field];
     if (typeof cell === 'number' || typeof cell === 'boolean') return [field, cell];
@@ -34,6 +44,20 @@ export function sourceRow(definition: PollingDefinition, row: Row): SourceRow {
     fields: Object.fromEntries(fields) as SourceRow['fields'],
     columns: Object.fromEntries(columns) as SourceRow['columns'],
   };
+}
+
+function createdOn({ schedule: { timezone } }: PollingDefinition, createdAt: Cell | undefined): IsoDate {
+  const instant = new Date(`${requiredText('createdAt', createdAt)}Z`);
+  if (Number.isNaN(instant.getTime())) throw new ValueError('createdAt', 'is no instant');
+  return localDate(instant, timezone);
+}
+
+/** The as-of date that the definition's rule gives on a local date, or null without a rule. @throws CalendarRangeError */
+export function asOfByRule(definition: PollingDefinition, today: IsoDate): IsoDate | null {
+  const rule = asOfRuleOf(definition);
+  if (rule === undefined) return null;
+  const calendars = rule.calendars.map((name) => businessCalendar(name, definition.calendarRules));
+  return asOfDate(rule.businessDaysBack, today, joint(calendars));
 }
 
 const textTypes = /char|text/i;

@@ -1,14 +1,14 @@
 import type { Logger } from '@xva/runtime';
+import { checkReadable, describeConsistency, pingDatabase, readConsistency } from '../checks.ts';
 import { SqlError } from '../client/errors.ts';
 import type { Cell, SqlRunner } from '../client/statement.ts';
-import type { PollingDefinition } from '../definition/schema.ts';
+import type { OutboxDefinition } from '../definition/schema.ts';
 import { claimStatement, rowStatus } from '../statements/claim.ts';
 import { detailsStatement, type ReadConsistency } from '../statements/details.ts';
 import { leaseStatements, type LeaseStatements } from '../statements/lease.ts';
-import { explainStatement, readProbes, writeProbe } from '../statements/probe.ts';
-import { ping, snapshotState } from '../statements/session.ts';
+import { explainStatement, writeProbe } from '../statements/probe.ts';
 import { cellText, integerText, ValueError } from '../values.ts';
-import { detailRows, lossyTypes, sourceRow, type DetailRows, type SourceRow } from './rows.ts';
+import { detailRows, sourceRow, type DetailRows, type SourceRow } from './rows.ts';
 
 /** A row that this worker holds until its lease ends. */
 export interface Claimed {
@@ -46,14 +46,17 @@ export interface ReleaseOptions {
 /** What the claim would make of a row now. */
 export interface RowState {
   readonly requestId: string;
-  readonly state: 'due' | 'waits' | 'leased' | 'lease-expired' | 'attempts-used-up' | 'poison' | 'unknown-status';
+  readonly state:
+    'due' | 'waits' | 'leased' | 'lease-expired' | 'attempts-used-up' | 'poison' | 'unknown-status' | 'known';
   readonly detail: string;
   readonly row: SourceRow;
+  /** What the event's id is derived from, where it is not the row's revision. */
+  readonly version?: string;
 }
 
 export interface OutboxOptions {
   readonly runner: SqlRunner;
-  readonly definition: PollingDefinition;
+  readonly definition: OutboxDefinition;
   /** Who claims, for people who look at the table. */
   readonly owner: string;
   readonly newToken: () => string;
@@ -66,7 +69,7 @@ export interface OutboxOptions {
  */
 export class OutboxSource {
   readonly #runner: SqlRunner;
-  readonly #definition: PollingDefinition;
+  readonly #definition: OutboxDefinition;
   readonly #owner: string;
   readonly #newToken: () => string;
   readonly #logger: Logger;
@@ -82,7 +85,7 @@ export class OutboxSource {
     this.#lease = leaseStatements(options.definition);
   }
 
-  get definition(): PollingDefinition {
+  get definition(): OutboxDefinition {
     return this.#definition;
   }
 
@@ -198,25 +201,12 @@ export class OutboxSource {
 
   /** The database's name, when it answers. @throws SqlError */
   async ping(): Promise<string> {
-    const { resultSets } = await this.#runner.query(ping, {});
-    return cellText('database', resultSets[0]?.rows[0]?.['database']) ?? '';
+    return pingDatabase(this.#runner);
   }
 
   /** Every table and column can be read, and no value column loses digits. @throws SqlError naming what is not so */
   async checkRead(): Promise<string> {
-    const tables: string[] = [];
-    for (const { table, statement } of readProbes(this.#definition)) {
-      const { resultSets } = await this.#runner.query(statement, {});
-      const lossy = resultSets[0]?.columns.find(({ type }) => lossyTypes.test(type));
-      if (lossy !== undefined) {
-        throw new SqlError(statement.name, {
-          code: 'ESHAPE',
-          message: `${table}.${lossy.name} is ${lossy.type}: its text is not the stored number; use decimal, or a query of your own`,
-        });
-      }
-      tables.push(table);
-    }
-    return `can read ${tables.join(', ')}`;
+    return checkReadable(this.#runner, this.#definition);
   }
 
   /** The claim's columns can be written. @throws SqlError */
@@ -227,14 +217,11 @@ export class OutboxSource {
 
   /** How details are read. @throws SqlError */
   async checkConsistency(): Promise<string> {
-    return (await this.#chooseConsistency()) === 'snapshot'
-      ? 'snapshot isolation is allowed: details are read without locks'
-      : 'snapshot isolation is off: details are read SERIALIZABLE, which holds writers back meanwhile';
+    return describeConsistency(await this.#chooseConsistency());
   }
 
   async #chooseConsistency(): Promise<ReadConsistency> {
-    const { resultSets } = await this.#runner.query(snapshotState, {});
-    const consistency = Number(resultSets[0]?.rows[0]?.['state']) === 1 ? 'snapshot' : 'serializable';
+    const consistency = await readConsistency(this.#runner);
     this.#logger.info({ definition: this.#definition.name, consistency }, 'how details are read');
     return consistency;
   }
@@ -263,7 +250,7 @@ function byPriority(a: Claimed, b: Claimed): number {
   return BigInt(a.requestId) < BigInt(b.requestId) ? -1 : 1;
 }
 
-function rowState(definition: PollingDefinition, row: Readonly<Record<string, Cell>>): RowState {
+function rowState(definition: OutboxDefinition, row: Readonly<Record<string, Cell>>): RowState {
   const text = (name: string): string => cellText(name, row[name]) ?? '';
   const attempts = Number(row['attempts']);
   const verdict = (): [RowState['state'], string] => {

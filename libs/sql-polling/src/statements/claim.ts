@@ -1,5 +1,5 @@
 import type { Statement } from '../client/statement.ts';
-import type { PollingDefinition } from '../definition/schema.ts';
+import type { OutboxDefinition } from '../definition/schema.ts';
 import { quoteIdentifier, quoteTable } from '../identifiers.ts';
 import { columnOf, requestColumns } from './request-columns.ts';
 
@@ -15,7 +15,7 @@ export const rowStatus = { new: 0, claimed: 1, published: 2, poison: 9 } as cons
  * and a small batch keep clear of lock escalation; READCOMMITTEDLOCK is what READPAST asks for when the database reads
  * committed snapshots. The server's clock decides about leases, so that no worker's clock can shorten one.
  */
-export function claimStatement(definition: PollingDefinition): Statement {
+export function claimStatement(definition: OutboxDefinition): Statement {
   const c = claimNames(definition);
   const priority = columnOf(definition, 'priority');
   const order = `${priority === undefined ? '' : `${quoteIdentifier(priority)} DESC, `}${c.id}`;
@@ -53,7 +53,7 @@ OUTPUT inserted.${c.id} AS [requestId], inserted.${c.status} AS [status], insert
 }
 
 /** The claim's own columns, quoted. */
-export function claimNames(definition: PollingDefinition): Record<keyof PollingDefinition['columns'], string> {
+export function claimNames(definition: OutboxDefinition): Record<keyof OutboxDefinition['columns'], string> {
   const entries = Object.entries(definition.columns).map(([name, column]) => [name, quoteIdentifier(column)]);
-  return Object.fromEntries(entries) as Record<keyof PollingDefinition['columns'], string>;
+  return Object.fromEntries(entries) as Record<keyof OutboxDefinition['columns'], string>;
 }

@@ -1,5 +1,5 @@
 import type { Statement } from '../client/statement.ts';
-import type { DetailName, PollingDefinition } from '../definition/schema.ts';
+import type { DetailName, OutboxDefinition, PollingDefinition } from '../definition/schema.ts';
 import { quoteIdentifier, quoteTable } from '../identifiers.ts';
 import { claimNames, rowStatus } from './claim.ts';
 import { requestColumns } from './request-columns.ts';
@@ -50,10 +50,20 @@ export function detailQueries(definition: PollingDefinition): Readonly<Record<De
  * until the commit, so nothing can slip in between two of the reads; REPEATABLE READ would let new rows do so, which may
  * put a writer's new quotes beside its old trades.
  */
-export function detailsStatement(definition: PollingDefinition, consistency: ReadConsistency): Statement {
+export function detailsStatement(definition: OutboxDefinition, consistency: ReadConsistency): Statement {
   const c = claimNames(definition);
-  const queries = detailQueries(definition);
   const own = `SELECT ${c.id} AS [requestId], ${requestColumns(definition)} FROM ${quoteTable(definition.table)} WHERE ${c.id} = @requestId AND ${c.leaseToken} = @leaseToken AND ${c.status} = ${rowStatus.claimed}`;
+  return detailsBatch(definition, consistency, own, { requestId: 'bigint', leaseToken: 'uniqueidentifier' });
+}
+
+/** The same for any statement that gives the request's own row; `parameters` are those of `own` alone. */
+export function detailsBatch(
+  definition: PollingDefinition,
+  consistency: ReadConsistency,
+  own: string,
+  parameters: Statement['parameters'],
+): Statement {
+  const queries = detailQueries(definition);
   return {
     name: `details-${consistency}`,
     sql: `SET TRANSACTION ISOLATION LEVEL ${consistency === 'snapshot' ? 'SNAPSHOT' : 'SERIALIZABLE'};
@@ -63,8 +73,7 @@ ${[own, ...detailOrder.map((name) => queries[name])].join('\n;\n')}
 COMMIT TRANSACTION;
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;`,
     parameters: {
-      requestId: 'bigint',
-      leaseToken: 'uniqueidentifier',
+      ...parameters,
       book: 'nvarchar(200)',
       asOf: 'varchar(10)',
       cut: 'nvarchar(200)',

@@ -1,5 +1,5 @@
 import type { Statement } from '../client/statement.ts';
-import type { PollingDefinition } from '../definition/schema.ts';
+import type { OutboxDefinition } from '../definition/schema.ts';
 import { quoteTable } from '../identifiers.ts';
 import { claimNames, rowStatus } from './claim.ts';
 
@@ -17,7 +17,7 @@ export interface LeaseStatements {
   readonly poison: Statement;
 }
 
-export function leaseStatements(definition: PollingDefinition): LeaseStatements {
+export function leaseStatements(definition: OutboxDefinition): LeaseStatements {
   const c = claimNames(definition);
   const update = (assignments: readonly string[], states: string, output = ''): string =>
     `UPDATE ${quoteTable(definition.table)} SET ${assignments.join(', ')}${output}

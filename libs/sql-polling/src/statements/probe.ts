@@ -1,5 +1,5 @@
 import type { Statement } from '../client/statement.ts';
-import type { DetailName, PollingDefinition } from '../definition/schema.ts';
+import type { DetailName, OutboxDefinition, PollingDefinition } from '../definition/schema.ts';
 import { requestFields } from '../definition/schema.ts';
 import { quoteIdentifier, quoteTable } from '../identifiers.ts';
 import { claimNames, rowStatus } from './claim.ts';
@@ -21,11 +21,26 @@ export function readProbes(definition: PollingDefinition): readonly { table: str
     const { table, columns, sql } = definition.details[name];
     return sql === undefined ? [probe(name, table, Object.values(columns))] : [];
   });
-  return [probe('request', definition.table, [...Object.values(definition.columns), ...mapped]), ...details];
+  return [...requestProbes(definition, mapped, probe), ...details];
+}
+
+type Probe = (name: string, table: string, columns: readonly string[]) => { table: string; statement: Statement };
+
+function requestProbes(definition: PollingDefinition, mapped: readonly string[], probe: Probe): ReturnType<Probe>[] {
+  switch (definition.mode) {
+    case 'outbox':
+      return [probe('request', definition.table, [...Object.values(definition.columns), ...mapped])];
+    case 'rowversion':
+      return [probe('request', definition.table, [definition.rowVersion, ...mapped])];
+    case 'changeTracking':
+      return [probe('request', definition.table, [definition.key, ...mapped])];
+    case 'query':
+      return [];
+  }
 }
 
 /** Changes no row, but needs the right to write each of the claim's columns. */
-export function writeProbe(definition: PollingDefinition): Statement {
+export function writeProbe(definition: OutboxDefinition): Statement {
   const written = Object.entries(definition.columns).filter(([name]) => name !== 'id' && name !== 'createdAt');
   const assignments = written.map(([, column]) => `${quoteIdentifier(column)} = ${quoteIdentifier(column)}`);
   return {
@@ -36,7 +51,7 @@ export function writeProbe(definition: PollingDefinition): Statement {
 }
 
 /** Rows that are not published yet, and what the claim would make of each now. */
-export function explainStatement(definition: PollingDefinition): Statement {
+export function explainStatement(definition: OutboxDefinition): Statement {
   const c = claimNames(definition);
   return {
     name: 'explain',

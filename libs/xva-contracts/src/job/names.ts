@@ -37,7 +37,13 @@ export const ledgerContainers = {
   quarantine: 'quarantine',
   sweeps: 'sweeps',
 } as const;
-export const ledgerTables = { runs: 'runs', apiKeys: 'apikeys', audit: 'audit', pins: 'pins' } as const;
+export const ledgerTables = {
+  runs: 'runs',
+  apiKeys: 'apikeys',
+  audit: 'audit',
+  pins: 'pins',
+  detection: 'detection',
+} as const;
 
 export function requestBlobOf(eventId: string): string {
   return `${eventId}.json`;

@@ -46,6 +46,10 @@ export class Database {
     this.#load();
   }
 
+  get recoveryFork(): string {
+    return this.#store.recoveryFork;
+  }
+
   #load(): void {
     const state = this.#store.load();
     if (state === undefined) return;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { openStore } from '@xva/emulator-kit';
 import { parseExpressionText } from '../sql/parser.ts';
@@ -51,6 +52,8 @@ export interface CommitBatch {
  * ever written and a kill -9 leaves exactly what was acknowledged.
  */
 export interface DatabaseStore {
+  /** Names this life of the database; a restore gives another. */
+  readonly recoveryFork: string;
   load(): StoredState | undefined;
   rows(table: Table): Iterable<readonly [number, Values]>;
   /** Writes all of it or nothing. */
@@ -121,6 +124,7 @@ function readTable(raw: StoredTable): StoredTable {
 
 /** The store on SQLite: one file per database, one SQLite transaction per commit. */
 export class SqliteStore implements DatabaseStore {
+  readonly recoveryFork: string;
   readonly #db: DatabaseSync;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
@@ -134,6 +138,9 @@ export class SqliteStore implements DatabaseStore {
     this.#delete = this.#db.prepare('DELETE FROM rows WHERE table_id = ? AND row_id = ?');
     this.#name = this.#db.prepare('INSERT OR REPLACE INTO catalog VALUES (?, ?)');
     this.#identity = this.#db.prepare('INSERT OR REPLACE INTO identities VALUES (?, ?)');
+    const fork = this.#db.prepare(`SELECT value FROM catalog WHERE name = 'recovery_fork'`).get();
+    this.recoveryFork = (fork?.['value'] as string | undefined) ?? randomUUID().toUpperCase();
+    if (fork === undefined) this.#name.run('recovery_fork', this.recoveryFork);
   }
 
   load(): StoredState | undefined {

@@ -50,6 +50,13 @@ const typeIds: Readonly<Record<string, number>> = {
   nchar: 239,
 };
 
+function recoveryCells(id: number, recoveryFork: string): Cells {
+  return [
+    ['database_id', types.int, id],
+    ['recovery_fork_guid', types.uniqueidentifier, recoveryFork],
+  ];
+}
+
 function schemaCells(id: number, name: string): Cells {
   return [
     ['name', types.sysname, name],
@@ -253,6 +260,10 @@ const views: Readonly<Record<string, Builder>> = {
       [...context.session.databases.values()].map(({ name, id, snapshotAllowed, readCommittedSnapshot }) =>
         databaseCells(name, id, snapshotAllowed, readCommittedSnapshot),
       ),
+    ),
+  'sys.database_recovery_status': (context) =>
+    view(recoveryCells(0, ''), () =>
+      [...context.session.databases.values()].map(({ id, recoveryFork }) => recoveryCells(id, recoveryFork)),
     ),
   'information_schema.schemata': (context) =>
     view(

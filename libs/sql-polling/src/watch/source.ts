@@ -1,0 +1,386 @@
+import { SqlError } from '../client/errors.ts';
+import type { SqlRunner } from '../client/statement.ts';
+import type { WatchDefinition } from '../definition/schema.ts';
+import { detailRows } from '../outbox/rows.ts';
+import { checkReadable, describeConsistency, pingDatabase } from '../checks.ts';
+import type { Claimed, ClaimResult, ReadResult, ReleaseOptions, RowState } from '../outbox/source.ts';
+import { detailsBatch, type ReadConsistency } from '../statements/details.ts';
+import { ValueError } from '../values.ts';
+import type { ChangePage, ChangeReader, Gap } from './change.ts';
+import type { Lead } from './lead.ts';
+import { RowMemory, type Work } from './memory.ts';
+import { explainWatch } from './explain.ts';
+import { isNews, versionOf, type remembered } from './news.ts';
+import type { Cursor, DetectionStore } from './state.ts';
+
+/** A change that is worked on; `version` names its event. */
+export interface ClaimedChange extends Claimed {
+  readonly version: string;
+}
+
+export interface WatchOptions {
+  readonly runner: SqlRunner;
+  readonly definition: WatchDefinition;
+  readonly reader: ChangeReader;
+  readonly store: DetectionStore;
+  readonly lead: Lead;
+  /** Identifies table, columns and mapping; a cursor of another one is not gone on from. */
+  readonly fingerprint: string;
+  readonly consistency: () => Promise<ReadConsistency>;
+  readonly now: () => Date;
+  /** Milliseconds that only go forward. */
+  readonly monotonicMs: () => number;
+  readonly onGap: (reason: string) => void;
+  readonly crashPoint?: ((point: WatchCrashPoint) => void) | undefined;
+}
+
+/** Boundaries between steps of a definition that only reads, where tests end the process. */
+export const watchCrashPoints = [
+  'lead-taken',
+  'gap-noted',
+  'page-read',
+  'rows-begun',
+  'row-remembered',
+  'cursor-moved',
+] as const;
+export type WatchCrashPoint = (typeof watchCrashPoints)[number];
+
+/** Versions are repeated after a restore: where the database names its life, a position of another life counts for nothing. */
+function restoredReason(cursor: Cursor, page: ChangePage): string | undefined {
+  const isOther = cursor.life !== null && page.life !== null && cursor.life !== page.life;
+  return isOther ? `the database was restored: its recovery fork is ${page.life} and was ${cursor.life}` : undefined;
+}
+
+/** Rows that fire nothing are read in larger pages. */
+const silentPageRows = 500;
+
+/**
+ * A table or condition that may only be read, worked off as if it were a queue: the cursor moves over a page once every
+ * change on it is remembered as done. Ended anywhere, the next leader reads the page again, and what was published comes
+ * out as the same events.
+ */
+export class WatchSource {
+  readonly #options: WatchOptions;
+  /** By key: what was claimed and is not done. */
+  readonly #work = new Map<string, Work>();
+  #page: { readonly cursor: Cursor; readonly next: Cursor; readonly more: boolean } | undefined;
+  #pageWasEmpty = true;
+  #savedAtMs = 0;
+  readonly #memory: RowMemory;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#memory = new RowMemory(options.store, options.definition.name);
+  }
+
+  get definition(): WatchDefinition {
+    return this.#options.definition;
+  }
+
+  /**
+   * Changes to work on; none while another process leads. In the baseline, all that is read is only remembered.
+   *
+   * @throws SqlError, ValueError for a result that cannot be told apart, and what the store throws
+   */
+  async claim(limit: number): Promise<ClaimResult> {
+    const none: ClaimResult = { claimed: [], poisoned: [] };
+    for (;;) {
+      const wasHeld = this.#options.lead.isHeld;
+      const cursor = await this.#options.lead.hold(() => this.#fresh());
+      if (cursor === undefined) {
+        this.#forget();
+        return none;
+      }
+      if (!wasHeld) {
+        this.#forget();
+        this.#options.crashPoint?.('lead-taken');
+      }
+      if (cursor.fingerprint !== this.#options.fingerprint) {
+        await this.#adopt(cursor);
+        continue;
+      }
+      if (this.#page === undefined) {
+        const page = await this.#read(cursor, limit);
+        const gap = page.outcome === 'gap' ? page.reason : restoredReason(cursor, page);
+        if (page.outcome === 'gap' || gap !== undefined) {
+          await this.#readAgain(cursor, gap ?? '');
+          continue;
+        }
+        await this.#take(cursor, page);
+        this.#options.crashPoint?.('page-read');
+      }
+      const due = this.#due(limit);
+      if (due.length > 0) return this.#begin(due);
+      if (this.#work.size > 0) return none;
+      if (!(await this.#turnPage())) return none;
+    }
+  }
+
+  /**
+   * The row if it still is what was claimed, and its details, as of one instant. A row that went on since is left to the
+   * poll that sees it.
+   *
+   * @throws SqlError
+   */
+  async readDetails(claimed: ClaimedChange): Promise<ReadResult> {
+    const { definition, reader, runner } = this.#options;
+    const work = this.#workOf(claimed);
+    if (work === undefined) return { outcome: 'lease-lost' };
+    const consistency = await this.#options.consistency();
+    const { book, asOf, cut, scenario, revision } = claimed.row.fields;
+    const text = (value: string | number | boolean | null): string | null => (value === null ? null : String(value));
+    const statement = detailsBatch(definition, consistency, reader.own.sql, {
+      ...reader.own.parameters,
+      requestId: 'bigint',
+    });
+    try {
+      const { resultSets } = await runner.query(
+        statement,
+        {
+          requestId: null,
+          book: text(book),
+          asOf: text(asOf),
+          cut: text(cut),
+          scenario: text(scenario),
+          revision: Number(revision),
+          fixingDays: definition.fixingDays,
+          ...Object.fromEntries(Object.entries(work.change.locate).filter(([, value]) => value !== null)),
+        },
+        { maxRows: definition.maxDetailRows },
+      );
+      const own = reader.ownRow(resultSets[0], work.change);
+      if (own === undefined) {
+        // What it became since lies behind this page, under a version of its own.
+        this.#work.delete(claimed.requestId);
+        return { outcome: 'lease-lost' };
+      }
+      return { outcome: 'read', row: own, details: detailRows(resultSets.slice(1)), consistency };
+    } catch (error) {
+      if (error instanceof ValueError) return { outcome: 'unreadable', reason: error.message };
+      if (error instanceof SqlError && ['ESHAPE', 'ETOOMANYROWS'].includes(error.code)) {
+        return { outcome: 'unreadable', reason: error.message };
+      }
+      throw error;
+    }
+  }
+
+  /** False when another process leads now. */
+  async renew(claimed: ClaimedChange): Promise<boolean> {
+    const cursor = await this.#options.lead.hold(() => this.#fresh());
+    return cursor !== undefined && this.#workOf(claimed) !== undefined;
+  }
+
+  async complete(claimed: ClaimedChange, eventId: string): Promise<boolean> {
+    return this.#end(claimed, { state: 'published', eventId });
+  }
+
+  async poison(claimed: ClaimedChange, reason: string): Promise<boolean> {
+    return this.#end(claimed, { state: 'poison', reason: this.#cut(reason), attempts: claimed.attempts });
+  }
+
+  async release(claimed: ClaimedChange, options: ReleaseOptions): Promise<'released' | 'poisoned' | 'lease-lost'> {
+    const work = this.#workOf(claimed);
+    if (work === undefined) return 'lease-lost';
+    const attempts = claimed.attempts - (options.giveBack ? 1 : 0);
+    const reason = this.#cut(options.error ?? work.known?.value.reason ?? '');
+    if (attempts >= this.definition.maxAttempts) {
+      return (await this.poison(claimed, `attempts used up; ${reason}`)) ? 'poisoned' : 'lease-lost';
+    }
+    work.restsUntilMs = this.#options.monotonicMs() + options.delayMs;
+    return (await this.#remember(work, { state: 'failing', attempts, reason })) ? 'released' : 'lease-lost';
+  }
+
+  /** What the next poll would make of the rows. Changes nothing. @throws SqlError, ValueError, what the store throws */
+  async explain(limit: number): Promise<readonly RowState[]> {
+    return explainWatch(this.#options, () => this.#fresh(), limit);
+  }
+
+  /** The database's name, when it answers. @throws SqlError */
+  async ping(): Promise<string> {
+    return pingDatabase(this.#options.runner);
+  }
+
+  /** The mode's own reading works, and every detail table and column can be read. @throws SqlError naming what is not so */
+  async checkRead(): Promise<string> {
+    const { runner, definition, reader } = this.#options;
+    const { scan, follow } = await reader.begin();
+    await reader.scan(scan, 1);
+    const page = await reader.follow(follow, 1);
+    if (page.outcome === 'gap') throw new Error(page.reason);
+    return checkReadable(runner, definition);
+  }
+
+  /** How details are read. @throws SqlError */
+  async checkConsistency(): Promise<string> {
+    return describeConsistency(await this.#options.consistency());
+  }
+
+  /** Where the definition stands. @throws what the store throws */
+  async checkState(): Promise<string> {
+    const record = (await this.#options.store.readLead(this.definition.name))?.value;
+    if (record === undefined) return 'not begun yet';
+    const { phase, gap } = record.cursor;
+    const read = gap === null ? '' : `; everything was read again at ${gap.at}: ${gap.reason}`;
+    return `${phase}, led by ${record.leader ?? 'nobody'}${read}`;
+  }
+
+  /** Lets another process take over at once. */
+  async close(): Promise<void> {
+    this.#forget();
+    await this.#options.lead.release();
+  }
+
+  async #fresh(): Promise<Cursor> {
+    const { reader, definition, fingerprint } = this.#options;
+    const { scan, follow, life } = await reader.begin();
+    const phase = definition.start === 'now' ? 'baseline' : 'scan';
+    return { phase, position: scan, followFrom: follow, incarnation: 1, life, fingerprint, gap: null };
+  }
+
+  /** After a gap everything is read once more; what is known with the same content fires nothing. */
+  async #readAgain(cursor: Cursor, reason: string): Promise<void> {
+    const { reader, lead, fingerprint, now } = this.#options;
+    this.#forget();
+    const { scan, follow, life } = await reader.begin();
+    const gap = { reason, at: now().toISOString() };
+    // A baseline that was not through goes on being one.
+    const phase = cursor.phase === 'baseline' ? 'baseline' : 'scan';
+    const incarnation = cursor.incarnation + 1;
+    await lead.save({ phase, position: scan, followFrom: follow, incarnation, life, fingerprint, gap });
+    this.#options.onGap(reason);
+    this.#options.crashPoint?.('gap-noted');
+  }
+
+  /** Another table or condition under the same name: everything is read, and keys that are known fire nothing. */
+  async #adopt(cursor: Cursor): Promise<void> {
+    const { reader, lead, fingerprint } = this.#options;
+    this.#forget();
+    const { scan, follow, life } = await reader.begin();
+    const phase = cursor.phase === 'baseline' ? 'baseline' : 'adopt';
+    const incarnation = cursor.incarnation + 1;
+    await lead.save({ ...cursor, phase, position: scan, followFrom: follow, incarnation, life, fingerprint });
+  }
+
+  #read(cursor: Cursor, limit: number): Promise<ChangePage | Gap> {
+    const { reader } = this.#options;
+    if (cursor.phase === 'follow') return reader.follow(cursor.position, limit);
+    return reader.scan(cursor.position, cursor.phase === 'scan' ? limit : Math.max(limit, silentPageRows));
+  }
+
+  /** Decides what on a page is news; in the baseline, remembers it. */
+  async #take(cursor: Cursor, page: ChangePage): Promise<void> {
+    const known = await this.#memory.of(page);
+    this.#work.clear();
+    const silent: Work[] = [];
+    for (const change of page.changes) {
+      const before = known.get(change.key);
+      if (!isNews(change, before?.value, cursor.phase)) {
+        const isOther = before !== undefined && before.value.hash !== change.hash;
+        if (isOther) silent.push({ change: versionOf(change, before.value, cursor), known: before, restsUntilMs: 0 });
+        continue;
+      }
+      // Two rows of one page with one key: the later one counts, and its work replaces the earlier's.
+      this.#work.set(change.key, { change: versionOf(change, before?.value, cursor), known: before, restsUntilMs: 0 });
+    }
+    if (cursor.phase === 'baseline') silent.push(...this.#work.values());
+    await this.#memory.rememberSilently(silent);
+    if (cursor.phase === 'baseline') this.#work.clear();
+    const present = new Set(page.changes.map(({ key }) => key));
+    const gone = page.whole
+      ? [...known.values()].filter(({ value }) => !present.has(value.key))
+      : page.deleted.flatMap((key) => known.get(key) ?? []);
+    await this.#memory.markGone(gone);
+    const ended = !page.more && cursor.phase !== 'follow';
+    const next: Cursor = ended
+      ? { ...cursor, phase: 'follow', position: cursor.followFrom }
+      : { ...cursor, life: cursor.life ?? page.life, position: page.position };
+    this.#page = { cursor, next, more: page.more || ended };
+  }
+
+  #due(limit: number): readonly Work[] {
+    const nowMs = this.#options.monotonicMs();
+    return [...this.#work.values()].filter(({ restsUntilMs }) => restsUntilMs <= nowMs).slice(0, limit);
+  }
+
+  /**
+   * Notes that each is being tried before anything is published: a row that goes back to what it was while its event is on
+   * the way must not look as if nothing had happened. What was tried too often is put aside.
+   */
+  async #begin(due: readonly Work[]): Promise<ClaimResult> {
+    const { maxAttempts } = this.definition;
+    const begun = await Promise.all(
+      due.map(async (work) => {
+        const { change, known } = work;
+        const before = known?.value.version === change.version ? known.value : undefined;
+        const attempts = (before?.attempts ?? 0) + 1;
+        if (attempts > maxAttempts) {
+          const reason = `attempts used up; ${before?.reason ?? ''}`;
+          const kept = await this.#remember(work, { state: 'poison', reason, attempts: maxAttempts });
+          if (kept) this.#work.delete(change.key);
+          return kept ? { poisoned: { requestId: change.key, reason } } : {};
+        }
+        const reason = before?.reason ?? 'no worker lived to say why';
+        if (!(await this.#remember(work, { state: 'failing', attempts, reason }))) return {};
+        const { key: requestId, version, row } = change;
+        return { claimed: { requestId, leaseToken: version, attempts, row, version } };
+      }),
+    );
+    this.#options.crashPoint?.('rows-begun');
+    return {
+      claimed: begun.flatMap(({ claimed }) => claimed ?? []),
+      poisoned: begun.flatMap(({ poisoned }) => poisoned ?? []),
+    };
+  }
+
+  /** Moves the cursor over the page. Whether there may be more right now. */
+  async #turnPage(): Promise<boolean> {
+    const page = this.#page;
+    if (page === undefined) return false;
+    const { lead, monotonicMs } = this.#options;
+    const moved = page.next.position !== page.cursor.position || page.next.phase !== page.cursor.phase;
+    const idle = !page.more && this.#pageWasEmpty;
+    // An idle table's cursor is written now and then only: what it skips over is cheap to read again.
+    if (moved && (!idle || monotonicMs() - this.#savedAtMs > 10_000)) {
+      await lead.save(page.next);
+      this.#savedAtMs = monotonicMs();
+      this.#options.crashPoint?.('cursor-moved');
+    }
+    this.#page = undefined;
+    this.#pageWasEmpty = true;
+    return page.more;
+  }
+
+  async #end(
+    claimed: ClaimedChange,
+    now: Parameters<typeof remembered>[2] & { readonly state: 'published' | 'poison' },
+  ): Promise<boolean> {
+    const work = this.#workOf(claimed);
+    if (work === undefined || !(await this.#remember(work, now))) return false;
+    this.#work.delete(claimed.requestId);
+    this.#pageWasEmpty = false;
+    this.#options.crashPoint?.('row-remembered');
+    return true;
+  }
+
+  async #remember(work: Work, now: Parameters<typeof remembered>[2]): Promise<boolean> {
+    const isOurs = await this.#memory.remember(work, now);
+    if (!isOurs) this.#forget();
+    return isOurs;
+  }
+
+  /** The work while the claim is of this very change. */
+  #workOf(claimed: ClaimedChange): Work | undefined {
+    const work = this.#work.get(claimed.requestId);
+    return work?.change.version === claimed.version ? work : undefined;
+  }
+
+  #forget(): void {
+    this.#work.clear();
+    this.#page = undefined;
+    this.#memory.forget();
+  }
+
+  #cut(text: string): string {
+    return text.slice(0, this.definition.lastErrorLength);
+  }
+}

@@ -1,0 +1,377 @@
+import { silentLogger } from '@xva/runtime';
+import {
+  openWatch,
+  parseDefinitions,
+  SqlConnection,
+  SqlError,
+  SqlPool,
+  ValueError,
+  type DetectionStore,
+  type KnownRow,
+  type LeadRecord,
+  type Stored,
+  type WatchDefinition,
+  type WatchSource,
+} from '../src/index.ts';
+import { openTarget, type RawSql, type Target } from './target.ts';
+
+/** Conditional writes in memory, shared by the integrators of one test. */
+class MemoryStore implements DetectionStore {
+  #etags = 0;
+  lead: Stored<LeadRecord> | undefined;
+  readonly rows = new Map<string, Stored<KnownRow>>();
+  readLead = () => Promise.resolve(this.lead);
+  writeLead = (_definition: string, value: LeadRecord, etag: string | undefined) => {
+    if (this.lead?.etag !== etag) return Promise.resolve(undefined);
+    this.lead = { value, etag: `e${(this.#etags += 1)}` };
+    return Promise.resolve(this.lead.etag);
+  };
+  readRows = (_definition: string, keys: readonly string[]) =>
+    Promise.resolve(new Map(keys.flatMap((key) => (this.rows.has(key) ? [[key, this.rows.get(key)!] as const] : []))));
+  writeRow = (_definition: string, value: KnownRow, etag: string | undefined) => {
+    if (this.rows.get(value.key)?.etag !== etag) return Promise.resolve(undefined);
+    const stored = { value, etag: `e${(this.#etags += 1)}` };
+    this.rows.set(value.key, stored);
+    return Promise.resolve(stored.etag);
+  };
+  async *listRows() {
+    await Promise.resolve();
+    yield* [...this.rows.values()];
+  }
+}
+
+const condition = `SELECT Book, CONVERT(varchar(10), AsOf, 23) AS AsOf, Cut, Scenario, Revision, BaseCurrency, Samples, Seed, CONVERT(varchar(42), Quantile) AS Quantile, DvaName, GridTenors, Strict, Priority, Traceparent FROM xva.RunRequest WHERE Status = 0`;
+const modes = {
+  rowversion: 'mode: rowversion',
+  query: `mode: query, sql: "${condition}"`,
+} as const;
+type Mode = keyof typeof modes;
+
+function definitionOf(mode: Mode, more = 'start: beginning'): WatchDefinition {
+  const text = `version: 1\ndefinitions:\n  - { name: watched, ${modes[mode]}, ${more}, leaseSeconds: 5 }\n`;
+  const [definition] = parseDefinitions(text, 'test.yaml');
+  if (definition === undefined || definition.mode === 'outbox') throw new Error('not read-only');
+  return definition;
+}
+
+let target: Target;
+let raw: RawSql;
+let pool: SqlPool;
+let store: MemoryStore;
+let nowMs = 0;
+let gaps: string[] = [];
+
+beforeAll(async () => {
+  target = await openTarget();
+  raw = await target.connect();
+  pool = new SqlPool(() => SqlConnection.connect(target.options), 4);
+}, 60_000);
+
+afterAll(async () => {
+  pool.close();
+  raw.close();
+  await target.stop();
+});
+
+beforeEach(async () => {
+  await raw.run('DELETE FROM xva.RunRequest');
+  store = new MemoryStore();
+  nowMs = 0;
+  gaps = [];
+});
+
+function open(mode: Mode, more?: string, name = 'one'): WatchSource {
+  return openWatch({
+    runner: pool,
+    definition: definitionOf(mode, more),
+    store,
+    name,
+    now: () => new Date('2026-09-30T18:00:00Z'),
+    monotonicMs: () => nowMs,
+    logger: silentLogger,
+    onGap: (reason) => gaps.push(reason),
+  });
+}
+
+async function insert(revision: number, change: Readonly<Record<string, string>> = {}): Promise<void> {
+  const values: Readonly<Record<string, string>> = {
+    Book: `N'RATES'`,
+    AsOf: `'2026-09-30'`,
+    Cut: `N'EOD'`,
+    Scenario: `N'BASE'`,
+    Revision: String(revision),
+    BaseCurrency: `N'EUR'`,
+    Samples: '50',
+    Seed: '42',
+    Quantile: '0.95',
+    DvaName: `N'LAB_BANK'`,
+    ...change,
+  };
+  await raw.run(
+    `INSERT INTO xva.RunRequest (${Object.keys(values).join(', ')}) VALUES (${Object.values(values).join(', ')})`,
+  );
+}
+
+/** Claims and completes until nothing is left; what came, as `revision:samples version`. */
+async function drain(source: WatchSource, limit = 10): Promise<readonly string[]> {
+  const seen: string[] = [];
+  for (;;) {
+    const { claimed } = await source.claim(limit);
+    if (claimed.length === 0) return seen;
+    for (const one of claimed) {
+      const { fields } = one.row;
+      seen.push(`${String(fields.revision)}:${String(fields.samples)}`);
+      const read = await source.readDetails(one as Parameters<WatchSource['readDetails']>[0]);
+      expect(read.outcome).toBe('read');
+      expect(await source.complete(one as Parameters<WatchSource['complete']>[0], `event-${seen.length}`)).toBe(true);
+    }
+  }
+}
+
+describe.each(Object.keys(modes) as Mode[])('mode %s', (mode) => {
+  it('fires once for each row, and again for what the definition maps', async () => {
+    const source = open(mode);
+    expect(await drain(source)).toEqual([]);
+    await insert(1);
+    await insert(2);
+    expect([...(await drain(source))].sort()).toEqual(['1:50', '2:50']);
+    expect(await drain(source)).toEqual([]);
+    await raw.run('UPDATE xva.RunRequest SET Samples = 60 WHERE Revision = 2');
+    expect(await drain(source)).toEqual(['2:60']);
+    // Back to what it was before is another change …
+    await raw.run('UPDATE xva.RunRequest SET Samples = 50 WHERE Revision = 2');
+    expect(await drain(source)).toEqual(['2:50']);
+    // … and what nobody maps is none.
+    await raw.run(`UPDATE xva.RunRequest SET LastError = N'touched'`);
+    expect(await drain(source)).toEqual([]);
+  });
+
+  it('goes through more rows than one page holds', async () => {
+    for (let revision = 1; revision <= 23; revision += 1) await insert(revision);
+    const seen = await drain(open(mode), 5);
+    expect(new Set(seen).size).toBe(23);
+    expect(seen).toHaveLength(23);
+  });
+
+  it('start: now fires nothing for what was there, and fires for what changes after', async () => {
+    for (let revision = 1; revision <= 3; revision += 1) await insert(revision);
+    const source = open(mode, 'start: now');
+    expect(await drain(source)).toEqual([]);
+    await insert(4);
+    await raw.run('UPDATE xva.RunRequest SET Samples = 70 WHERE Revision = 1');
+    expect([...(await drain(source))].sort()).toEqual(['1:70', '4:50']);
+  });
+
+  it('a stand-by reads nothing until the leader is silent for its lease, then goes on where it stood', async () => {
+    const leader = open(mode, undefined, 'leader');
+    const standBy = open(mode, undefined, 'stand-by');
+    await insert(1);
+    expect(await drain(leader)).toEqual(['1:50']);
+    await insert(2);
+    expect(await drain(standBy)).toEqual([]);
+    nowMs += 4_999;
+    expect(await drain(standBy)).toEqual([]);
+    nowMs += 1;
+    expect(await drain(standBy)).toEqual(['2:50']);
+    // The former leader notices, and stands by.
+    await insert(3);
+    nowMs += 2_000;
+    expect(await drain(leader)).toEqual([]);
+    await standBy.close();
+    expect(await drain(leader)).toEqual(['3:50']);
+  });
+
+  it('ended before anything was remembered, the next one gets the same changes under the same versions', async () => {
+    await insert(1);
+    const first = await open(mode, undefined, 'first').claim(10);
+    nowMs += 10_000;
+    const next = open(mode, undefined, 'next');
+    expect((await next.claim(10)).claimed).toEqual([]);
+    nowMs += 10_000;
+    const second = await next.claim(10);
+    const versionOf = (claim: typeof first) => claim.claimed.map((one) => (one as { version?: string }).version);
+    expect(versionOf(second)).toEqual(versionOf(first));
+    expect(second.claimed[0]?.attempts).toBe(2);
+  });
+
+  it('leaves a row that went on since it was claimed to the poll that sees it', async () => {
+    const source = open(mode);
+    await insert(1);
+    const { claimed } = await source.claim(10);
+    await raw.run('UPDATE xva.RunRequest SET Samples = 80');
+    const [one] = claimed as Parameters<WatchSource['readDetails']>[0][];
+    expect(await source.readDetails(one!)).toEqual({ outcome: 'lease-lost' });
+    expect(await drain(source)).toEqual(['1:80']);
+  });
+
+  it('puts a row aside that fails too often, says why, and takes it up again when it changes', async () => {
+    const source = open(mode, 'start: beginning, maxAttempts: 2');
+    await insert(1);
+    for (const expected of ['released', 'poisoned'] as const) {
+      const { claimed } = await source.claim(10);
+      const [one] = claimed as Parameters<WatchSource['release']>[0][];
+      expect(await source.release(one!, { error: 'no such index', delayMs: 0, giveBack: false })).toBe(expected);
+    }
+    expect(await drain(source)).toEqual([]);
+    const [state] = await source.explain(10);
+    expect([state?.state, state?.detail]).toEqual(['poison', 'attempts used up; no such index']);
+    await raw.run('UPDATE xva.RunRequest SET Samples = 90');
+    expect(await drain(source)).toEqual(['1:90']);
+  });
+
+  it('an outage counts against no row', async () => {
+    const source = open(mode, 'start: beginning, maxAttempts: 2');
+    await insert(1);
+    for (let outage = 0; outage < 5; outage += 1) {
+      const { claimed } = await source.claim(10);
+      const [one] = claimed as Parameters<WatchSource['release']>[0][];
+      expect(one?.attempts).toBe(1);
+      expect(await source.release(one!, { error: 'hub down', delayMs: 0, giveBack: true })).toBe('released');
+    }
+  });
+
+  it('explains without touching anything', async () => {
+    const source = open(mode);
+    await insert(1);
+    await drain(source);
+    await insert(2);
+    const states = await source.explain(10);
+    const byState = Object.fromEntries(states.map(({ row, state }) => [String(row.fields.revision), state]));
+    expect(byState).toEqual({ 1: 'known', 2: 'due' });
+    expect(await drain(source)).toEqual(['2:50']);
+    expect(await source.checkState()).toContain('follow, led by one');
+    expect(await source.checkRead()).toContain('can read');
+  });
+
+  it('survives deadlocks, lost connections and answers cut in the middle', async () => {
+    if (target.simulator === undefined) return;
+    const source = open(mode);
+    for (let revision = 1; revision <= 6; revision += 1) await insert(revision);
+    const seen: string[] = [];
+    let next = 10;
+    for (const action of [
+      { kind: 'error', number: 1205 },
+      { kind: 'drop' },
+      { kind: 'dropMidResult', rows: 1 },
+      { kind: 'error', number: 1222 },
+    ]) {
+      await target.simulator.arm({ point: 'statement', match: { kind: 'query' }, times: 1, action });
+      try {
+        seen.push(...(await drain(source, 2)));
+      } catch (error) {
+        expect(error).toBeInstanceOf(SqlError);
+        expect((error as SqlError).retryable).toBe(true);
+      }
+      await target.simulator.clearFaults();
+      await insert((next += 1));
+    }
+    seen.push(...(await drain(source, 2)));
+    const rows = await raw.run('SELECT Revision FROM xva.RunRequest');
+    expect(new Set(seen).size).toBe(rows.length);
+    expect(store.rows.size).toBe(rows.length);
+    expect([...store.rows.values()].every(({ value }) => value.state === 'published')).toBe(true);
+  });
+});
+
+describe('rowversion', () => {
+  it('waits for a transaction that stamped a row and is not committed', async () => {
+    const source = open('rowversion');
+    await drain(source);
+    const other = await target.connect();
+    await insert(1);
+    await other.run('BEGIN TRANSACTION; UPDATE xva.RunRequest SET Samples = 51 WHERE Revision = 1');
+    await insert(2);
+    // The open transaction's version lies below that of row 2, which must not be passed over it.
+    expect(await drain(source)).toEqual(['1:50']);
+    await other.run('COMMIT');
+    other.close();
+    expect([...(await drain(source))].sort()).toEqual(['1:51', '2:50']);
+  });
+
+  it('a cursor beyond the database is a gap: everything is read again, and nothing fires twice', async () => {
+    const source = open('rowversion');
+    await insert(1);
+    await insert(2);
+    await drain(source);
+    const { lead } = store;
+    const ahead = { ...lead!.value.cursor, position: '0x7000000000000000' };
+    store.lead = { value: { ...lead!.value, cursor: ahead, leader: null }, etag: 'moved' };
+    await raw.run('UPDATE xva.RunRequest SET Samples = 61 WHERE Revision = 2');
+    const next = open('rowversion', undefined, 'two');
+    expect(await drain(next)).toEqual(['2:61']);
+    expect(gaps).toEqual([expect.stringContaining('was restored, or failed over')]);
+    expect(await next.checkState()).toContain('everything was read again at 2026-09-30T18:00:00.000Z');
+  });
+
+  it('another life of the database is a gap, though its versions are beyond the cursor', async () => {
+    const source = open('rowversion');
+    await insert(1);
+    await drain(source);
+    const { lead } = store;
+    const other = { ...lead!.value.cursor, life: '00000000-0000-0000-0000-000000000000' };
+    store.lead = { value: { ...lead!.value, cursor: other, leader: null }, etag: 'moved' };
+    expect(await drain(open('rowversion', undefined, 'two'))).toEqual([]);
+    expect(gaps).toEqual([expect.stringContaining('its recovery fork is')]);
+  });
+
+  it('a definition that cannot be read leaves the cursor where it was', async () => {
+    await insert(1);
+    await drain(open('rowversion'));
+    store.lead = { value: { ...store.lead!.value, leader: null }, etag: store.lead!.etag };
+    await raw.run('UPDATE xva.RunRequest SET Samples = 99');
+    await insert(2);
+    const other = open('rowversion', 'start: beginning, rowVersion: RowVer, table: RunRequest', 'two');
+    // The simulator and the server both resolve the schema of the login.
+    await expect(drain(other)).rejects.toBeInstanceOf(SqlError);
+    expect(store.lead.value.cursor.phase).toBe('follow');
+  });
+});
+
+describe('query', () => {
+  const open1 = (sql: string, more = 'start: beginning') => {
+    const text = `version: 1\ndefinitions:\n  - name: watched\n    mode: query\n    sql: >-\n      ${sql}\n    ${more}\n    mapping: { cut: { value: EOD }, scenario: { value: BASE }, revision: { value: 1 }, baseCurrency: { value: EUR }, samples: { value: 50 }, seed: { value: 42 }, quantile: { value: '0.95' }, dvaName: { value: LAB_BANK }, grid: { value: null }, strict: { value: false }, priority: { value: 0 }, traceparent: { value: null }, asOf: { businessDaysBack: 1, calendars: [TARGET] } }\n`;
+    const [definition] = parseDefinitions(text, 'test.yaml');
+    return openWatch({
+      runner: pool,
+      definition: definition as WatchDefinition,
+      store,
+      name: 'one',
+      now: () => new Date('2026-09-28T06:00:00Z'),
+      monotonicMs: () => nowMs,
+      logger: silentLogger,
+    });
+  };
+
+  it('a condition fires when it comes true, as of the business day before', async () => {
+    const source = open1(
+      `SELECT 'RATES' AS Book, COUNT(*) AS Ready FROM xva.RunRequest WHERE Revision < 100 AND @asOf = '2026-09-25' HAVING COUNT(*) >= 2`,
+    );
+    await insert(1);
+    expect((await source.claim(5)).claimed).toEqual([]);
+    await insert(2);
+    const { claimed } = await source.claim(5);
+    expect(claimed.map(({ row }) => [row.fields.book, row.fields.asOf])).toEqual([['RATES', '2026-09-25']]);
+  });
+
+  it('refuses what would lose something or cannot be told apart', async () => {
+    await insert(1);
+    await insert(2);
+    await expect(open1(`SELECT 'A' AS Book, SYSUTCDATETIME() AS Now`).claim(5)).rejects.toThrow('convert it to text');
+    await expect(open1(`SELECT 'A' AS Name`).claim(5)).rejects.toThrow('gives no column Book');
+    await expect(open1(`SELECT 'A' AS Book, 'B' AS Book`).claim(5)).rejects.toThrow('two columns are called');
+    await expect(open1(`SELECT 'A' AS Book, Revision FROM xva.RunRequest`).claim(5)).rejects.toThrow(ValueError);
+    await expect(
+      open1(`SELECT 'A' AS Book, Revision FROM xva.RunRequest`, 'start: beginning\n    maxRows: 1').claim(5),
+    ).rejects.toThrow('more than 1 rows');
+  });
+
+  it('a row that vanishes and comes back fires again', async () => {
+    const source = open('query');
+    await insert(1);
+    expect(await drain(source)).toEqual(['1:50']);
+    await raw.run('UPDATE xva.RunRequest SET Status = 5');
+    expect(await drain(source)).toEqual([]);
+    await raw.run('UPDATE xva.RunRequest SET Status = 0');
+    expect(await drain(source)).toEqual(['1:50']);
+  });
+});
