@@ -10,6 +10,7 @@ export { mergeBundle, shardBundle, standInEngineCommand, tarOf, untar } from './
 export * from './batch-contract.ts';
 export * from './run-store-contract.ts';
 export * from './package-contracts.ts';
+export * from './package-fakes.ts';
 export * from './sample-event.ts';
 export * from './trial-book.ts';
 export * from './python-client.ts';

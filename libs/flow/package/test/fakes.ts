@@ -1,20 +1,15 @@
-import type { DeadLetter } from '@xva/contracts';
 import type { Clock } from '@xva/runtime';
-import { type SampleEvent } from '@xva/testkit';
+import { MemoryDeadLetters, MemoryWorkObjects, type SampleEvent } from '@xva/testkit';
 import {
-  entryOf,
   Packager,
   StepFailure,
-  type DeadLetters,
   type EventIds,
   type Happening,
   type InputApiPort,
   type JobAnswer,
   type JobApiPort,
-  type LetterEntry,
   type PackagerSettings,
   type ReceivedEvent,
-  type WorkObjects,
 } from '../src/index.ts';
 
 /** Time that passes only when someone sleeps: waits take no time in tests and are seen. */
@@ -28,62 +23,9 @@ export class JumpingClock implements Clock {
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     this.slept.push(ms);
-    await Promise.resolve();
+    // A turn of the event loop: who only waits must not keep those from going on who work.
+    await new Promise((resolve) => setImmediate(resolve));
     if (signal?.aborted !== true) this.#now += ms;
-  }
-}
-
-export class FakeObjects implements WorkObjects {
-  readonly requests = new Map<string, Uint8Array>();
-  readonly objects = new Map<string, Uint8Array>();
-  readonly touched: string[] = [];
-  readonly written: string[] = [];
-
-  readRequest(name: string, maxBytes: number): Promise<Uint8Array | undefined> {
-    return Promise.resolve(this.requests.get(name)?.subarray(0, maxBytes));
-  }
-
-  findObject(name: string): ReturnType<WorkObjects['findObject']> {
-    const size = this.objects.get(name)?.length;
-    if (size === undefined) return Promise.resolve(undefined);
-    const touch = (): Promise<'touched' | 'gone'> => {
-      if (!this.objects.has(name)) return Promise.resolve('gone');
-      this.touched.push(name);
-      return Promise.resolve('touched');
-    };
-    return Promise.resolve({ size, touch });
-  }
-
-  putObject(name: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
-    if (this.objects.has(name)) return Promise.resolve('exists');
-    this.objects.set(name, bytes);
-    this.written.push(name);
-    return Promise.resolve('created');
-  }
-
-  async putObjectStream(name: string, chunks: AsyncIterable<Uint8Array>): Promise<'created' | 'exists'> {
-    const all: Uint8Array[] = [];
-    for await (const chunk of chunks) all.push(chunk);
-    return this.putObject(name, Buffer.concat(all));
-  }
-}
-
-export class FakeDeadLetters implements DeadLetters {
-  readonly letters = new Map<string, { letter: DeadLetter; version: string }>();
-  #version = 0;
-
-  get(id: string): ReturnType<DeadLetters['get']> {
-    return Promise.resolve(this.letters.get(id));
-  }
-
-  put(letter: DeadLetter, version: string | undefined): Promise<boolean> {
-    if (this.letters.get(letter.id)?.version !== version) return Promise.resolve(false);
-    this.letters.set(letter.id, { letter, version: String(++this.#version) });
-    return Promise.resolve(true);
-  }
-
-  async *list(): AsyncGenerator<LetterEntry> {
-    for (const { letter } of this.letters.values()) yield await Promise.resolve(entryOf(letter));
   }
 }
 
@@ -185,8 +127,8 @@ export const settings: PackagerSettings = {
 /** Everything that a packager talks to, and what it said. */
 export class Rig {
   readonly clock = new JumpingClock();
-  readonly objects = new FakeObjects();
-  readonly deadLetters = new FakeDeadLetters();
+  readonly objects = new MemoryWorkObjects();
+  readonly deadLetters = new MemoryDeadLetters();
   readonly inputApi: FakeInputApi;
   readonly jobApi: FakeJobApi;
   readonly happenings: { ids: EventIds; happening: Happening }[] = [];

@@ -1,9 +1,14 @@
 import { deadLetterSchema, type DeadLetter } from '@xva/contracts';
-import { deadLettersContract, sampleEvent, workObjectsContract } from '@xva/testkit';
-import { FakeDeadLetters, FakeObjects } from './fakes.ts';
+import {
+  deadLettersContract,
+  MemoryDeadLetters,
+  MemoryWorkObjects,
+  sampleEvent,
+  workObjectsContract,
+} from '@xva/testkit';
 
 workObjectsContract('fake', () => {
-  const objects = new FakeObjects();
+  const objects = new MemoryWorkObjects();
   return Promise.resolve({
     objects,
     putRequest: (name, bytes) => Promise.resolve(void objects.requests.set(name, bytes)),
@@ -33,4 +38,4 @@ const letter = (id: string, message: string): DeadLetter =>
     history: [],
   });
 
-deadLettersContract('fake', () => Promise.resolve(new FakeDeadLetters()), letter);
+deadLettersContract('fake', () => Promise.resolve(new MemoryDeadLetters()), letter);
