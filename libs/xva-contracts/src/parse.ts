@@ -28,6 +28,21 @@ function formatPath(path: readonly PropertyKey[]): string {
   return text === '' ? '$' : text;
 }
 
+type Issue = z.core.$ZodIssue;
+
+/**
+ * The faults of a value that fits none of several forms are those of the form that it was meant for: one without unknown
+ * members if there is any, of these the one with the fewest faults, of these the first.
+ */
+function flatten(issue: Issue): readonly Issue[] {
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
+  const isStranger = (fault: Issue): boolean => fault.code === 'unrecognized_keys' && fault.path.length === 0;
+  const [meant] = [...issue.errors].sort(
+    (a, b) => Number(a.some(isStranger)) - Number(b.some(isStranger)) || a.length - b.length,
+  );
+  return (meant ?? []).flatMap((fault) => flatten({ ...fault, path: [...issue.path, ...fault.path] } as Issue));
+}
+
 /**
  * Checks a value against its schema.
  *
@@ -38,7 +53,7 @@ export function parseContract<S extends z.ZodType>(schema: S, value: unknown, wh
   if (result.success) return result.data;
   throw new ContractError(
     what,
-    result.error.issues.map((issue) => ({ path: formatPath(issue.path), message: issue.message })),
+    result.error.issues.flatMap(flatten).map((issue) => ({ path: formatPath(issue.path), message: issue.message })),
   );
 }
 

@@ -23,6 +23,9 @@ export const partRoles = [
   'simulation',
   'netting',
   'portfolio',
+  // With `errorBars`: the setup and simulation of the rerun on half the samples and another seed.
+  'error-bar-setup',
+  'error-bar-simulation',
 ] as const;
 
 /** One file of the engine's input, stored once by its content as `objects/<sha256>`. */
@@ -60,6 +63,31 @@ export const packagedNettingSetSchema = z.strictObject({
   grossNotional: decimalString,
 });
 
+/** Where the numbers come from that no part tells: the market snapshot, who stands for whom, what a what-if compares. */
+export const provenanceSchema = z.strictObject({
+  /** The snapshot that was read, if any; quotes and fixings of the package that are the request's own are not of it. */
+  marketSnapshot: z
+    .strictObject({ name: idToken, asOf: isoDate, sha256, quotes: z.int().min(0), fixings: z.int().min(0) })
+    .nullable(),
+  /** Every name with a default curve, sorted. `curveOf` is another name where a proxy stands in. */
+  credit: z.array(
+    z.strictObject({
+      name: idToken,
+      curveOf: idToken,
+      kind: z.enum(['hazard-rates', 'cds-spreads']),
+      reason: z.string().nullable(),
+    }),
+  ),
+  whatIf: z
+    .strictObject({
+      without: idToken,
+      with: idToken,
+      addedTradeIds: z.array(idToken),
+      removedTradeIds: z.array(idToken),
+    })
+    .nullable(),
+});
+
 /**
  * What an input package consists of. Only text, integers and booleans, so that the canonical bytes are the same in
  * every language; `packageId` is the SHA-256 of those bytes and is therefore not in it.
@@ -90,6 +118,7 @@ export const manifestSchema = z.strictObject({
   ),
   refusals: z.array(refusalSchema),
   warnings: z.array(z.strictObject({ code: z.string(), subject: z.string(), message: z.string() })),
+  provenance: provenanceSchema.optional(),
 });
 
 export type Part = z.infer<typeof partSchema>;
@@ -97,6 +126,7 @@ export type PartRole = (typeof partRoles)[number];
 export type Refusal = z.infer<typeof refusalSchema>;
 export type PackagedTrade = z.infer<typeof packagedTradeSchema>;
 export type PackagedNettingSet = z.infer<typeof packagedNettingSetSchema>;
+export type Provenance = z.infer<typeof provenanceSchema>;
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** The manifest's bytes as they are stored (`objects/<packageId>`) and hashed. */

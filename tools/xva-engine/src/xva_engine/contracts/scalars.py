@@ -2,9 +2,11 @@
 
 import datetime
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+_T = TypeVar("_T")
 
 # pydantic's patterns are Rust's: `$` is the end of the text and never stands before a last newline.
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -59,5 +61,15 @@ RelativePath = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$", max_length=200),
 ]
+
+
+def _refuse_null(value: object) -> object:
+    if value is None:
+        raise ValueError("must not be null")
+    return value
+
+
+NotNull = Annotated[_T, BeforeValidator(_refuse_null)]
+"""For a member that may be absent (its default is None) but, as in zod, never null."""
 SafeInt = Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)]
 """An integer that JavaScript's numbers hold exactly."""

@@ -1,7 +1,7 @@
 """What the generator knows of currencies, indices, curves and models: typed data files, one per currency."""
 
 from xva_engine.data.catalogue import CATALOGUE, Catalogue, load_catalogue
-from xva_engine.data.models import CurrencyData, CurveData, IndexData, MarketData, ProductData, SegmentData
+from xva_engine.data.models import CurrencyData, CurveData, IndexData, MarketData, SegmentData
 
 __all__ = [
     "CATALOGUE",
@@ -10,7 +10,6 @@ __all__ = [
     "CurveData",
     "IndexData",
     "MarketData",
-    "ProductData",
     "SegmentData",
     "load_catalogue",
 ]

@@ -7,7 +7,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from xva_engine.data.models import CurrencyData, IndexData, MarketData, ProductData
+from xva_engine.data.models import CurrencyData, IndexData, MarketData
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,6 @@ class Catalogue:
     """Currencies by code, and what is common to them."""
 
     currencies: dict[str, CurrencyData]
-    products: dict[str, ProductData]
     market: MarketData
 
     @cached_property
@@ -30,7 +29,7 @@ class Catalogue:
 
 
 def load_catalogue(folder: Traversable | None = None) -> Catalogue:
-    """Reads `market.toml`, `currencies/*.toml` and `products/*.toml`.
+    """Reads `market.toml` and `currencies/*.toml`.
 
     Raises ValueError for files that do not fit together.
     """
@@ -46,13 +45,7 @@ def load_catalogue(folder: Traversable | None = None) -> Catalogue:
     ranks = [currency.fx_rank for currency in currencies.values()]
     if len(set(ranks)) != len(ranks):
         raise ValueError("two currencies have the same fx_rank")
-    products: dict[str, ProductData] = {}
-    for stem, content in _read_folder(root / "products"):
-        product = ProductData.model_validate(content)
-        if stem != product.name or not set(product.currencies) <= set(currencies):
-            raise ValueError(f"{stem}.toml describes {product.name} in {', '.join(product.currencies)}")
-        products[product.name] = product
-    return Catalogue(currencies, products, market)
+    return Catalogue(currencies, market)
 
 
 def _read_folder(folder: Traversable) -> list[tuple[str, dict[str, Any]]]:

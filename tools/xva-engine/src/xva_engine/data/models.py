@@ -205,21 +205,3 @@ class MarketData(_Data):
     correlations: CorrelationData
     simulation: SimulationData
     grid: GridData
-
-
-class PricingEngineData(_Data):
-    """Which engine prices a product of the engine's."""
-
-    product: str
-    model: str
-    engine: str
-
-
-class ProductData(_Data):
-    """A trade type; `cost_nanos` is one pricing on one path and date, in nanoseconds of one core."""
-
-    name: str
-    currencies: list[CurrencyCode]
-    cost_nanos: int
-    note: str
-    engines: list[PricingEngineData]

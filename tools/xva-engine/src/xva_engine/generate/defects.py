@@ -55,3 +55,13 @@ class Findings:
     def refused_sets(self) -> set[str]:
         """Ids of the netting sets with at least one defect."""
         return {found.netting_set_id for found in self.sets}
+
+
+def sentence_of(kind: str, message: str, value: object) -> str:
+    """A validation fault of pydantic's (its type, message and input) as the end of a sentence."""
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is not a member that is known here"
+    shown = repr(value)
+    return f"{message} (it is {shown if len(shown) <= 60 else f'{shown[:57]}...'})"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from xva_engine.contracts import NettingSet
 from xva_engine.data import Catalogue, CurrencyData
+from xva_engine.generate.documents.netting import BookedSet
 from xva_engine.generate.trades import TradeView
 
 
@@ -20,7 +20,7 @@ class SetFactors:
     counterparty: str
 
 
-def factors_of(netting_set: NettingSet, trades: Iterable[TradeView]) -> SetFactors:
+def factors_of(netting_set: BookedSet, trades: Iterable[TradeView]) -> SetFactors:
     """The factors of a netting set's live trades and of its CSA."""
     views = list(trades)
     csa = netting_set.csa

@@ -1,14 +1,21 @@
 """What is supported, as a table for the documentation."""
 
 from xva_engine.data import CATALOGUE, Catalogue, IndexData
+from xva_engine.generate.trades import PRODUCTS
 
 
 def matrix_markdown(catalogue: Catalogue = CATALOGUE) -> str:
     """Product by currency, indices and currencies, in markdown."""
     codes = sorted(catalogue.currencies)
     rows = [
-        _row([product.name, *("yes" if code in product.currencies else "refused" for code in codes), product.note])
-        for product in catalogue.products.values()
+        _row(
+            [
+                product.name,
+                *("yes" if product.supports(catalogue.currencies[code]) else "refused" for code in codes),
+                product.note,
+            ]
+        )
+        for product in PRODUCTS.values()
     ]
     indices = [
         _row([name, currency.code, _coupons(index), index.curve])

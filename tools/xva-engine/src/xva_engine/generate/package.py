@@ -34,6 +34,7 @@ from xva_engine.generate.documents.setup import FILES, INPUT_FOLDER, setup
 from xva_engine.generate.documents.simulation import simulation
 from xva_engine.generate.documents.todays_market import todays_market
 from xva_engine.generate.review import Accepted, Review, review
+from xva_engine.generate.trades import PRODUCTS
 
 MOST_ERRORS = 1000
 """Errors that a problem lists; it says how many more there are."""
@@ -101,7 +102,7 @@ def _files(catalogue: Catalogue, request: FrozenRequest, found: Accepted) -> dic
         "conventions": conventions(found.factors),
         "curve-config": curve_config(found.factors),
         "todays-market": todays_market(found.factors),
-        "pricing-engine": pricing_engine(catalogue),
+        "pricing-engine": pricing_engine(),
         "simulation": simulation(found.factors, request.settings, found.grid),
         "netting": netting(found.netting_sets),
         "portfolio": portfolio(found.trades),
@@ -122,7 +123,7 @@ def _manifest(
                 PackagedTrade(
                     trade_id=trade.trade_id,
                     trade_type=trade.trade_type,
-                    cost_nanos=catalogue.products[trade.trade_type].cost_nanos,
+                    cost_nanos=PRODUCTS[trade.trade_type].cost_nanos,
                 )
                 for trade in found.trades
                 if trade.netting_set_id == item.id

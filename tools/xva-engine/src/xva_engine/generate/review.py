@@ -5,10 +5,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
-from xva_engine.contracts import FrozenRequest, NettingSet
+from xva_engine.contracts import FrozenRequest
 from xva_engine.data import Catalogue
 from xva_engine.generate.dates import FIRST_DAY, LAST_DAY, add_period, is_business_day
 from xva_engine.generate.defects import Findings
+from xva_engine.generate.documents.netting import BookedSet
 from xva_engine.generate.documents.portfolio import BookedTrade
 from xva_engine.generate.documents.simulation import simulation_calendar
 from xva_engine.generate.factors import Factors, SetFactors, factors_of, union
@@ -26,7 +27,6 @@ from xva_engine.generate.needs import (
 from xva_engine.generate.past import FixingBook
 from xva_engine.generate.review_sets import review_netting_sets
 from xva_engine.generate.review_trades import review_trades
-from xva_engine.generate.trades import TradeContext
 
 CENT = Decimal("0.01")
 
@@ -35,7 +35,7 @@ CENT = Decimal("0.01")
 class Accepted:
     """What goes into the package."""
 
-    netting_sets: list[NettingSet]
+    netting_sets: list[BookedSet]
     trades: list[BookedTrade]
     factors: Factors
     grid: Grid
@@ -78,8 +78,7 @@ class _Reviewer:
             return Review(self.findings, None, {}, {})
         known_base = self._review_settings()
         sets = review_netting_sets(self.catalogue, self.request.netting_sets, self.findings)
-        context = TradeContext(self.catalogue, self.as_of, "")
-        trades = review_trades(context, self.request.trades, sets, self.findings)
+        trades = review_trades(self.catalogue, self.as_of, self.request.trades, sets, self.findings)
         live = self._live(trades, sets)
         parts = {set_id: factors_of(sets[set_id], (trade.view for trade in found)) for set_id, found in live.items()}
         needs = {set_id: self._needs(part) for set_id, part in parts.items()} if known_base else {}
@@ -118,7 +117,7 @@ class _Reviewer:
             refuse("bad-grid", "grid", f"grid dates do not increase, or end too late: {','.join(settings.grid)}"[:300])
         return currency is not None and currency.may_be_base
 
-    def _live(self, trades: list[BookedTrade], sets: dict[str, NettingSet]) -> dict[str, list[BookedTrade]]:
+    def _live(self, trades: list[BookedTrade], sets: dict[str, BookedSet]) -> dict[str, list[BookedTrade]]:
         live: dict[str, list[BookedTrade]] = defaultdict(list)
         for trade in trades:
             if trade.view.matured:
@@ -193,7 +192,7 @@ class _Reviewer:
             value = amount / spot if pair[0] == self.base else amount * spot
             return value.quantize(CENT, ROUND_HALF_EVEN)
 
-    def _accept(self, found: list[tuple[NettingSet, list[BookedTrade], SetFactors]]) -> Accepted:
+    def _accept(self, found: list[tuple[BookedSet, list[BookedTrade], SetFactors]]) -> Accepted:
         factors = union(self.catalogue, self.base, self.request.settings.dva_name, (part for _, _, part in found))
         trades = sorted((trade for _, live, _ in found for trade in live), key=lambda trade: trade.trade_id)
         longest = max(trade.view.maturity for trade in trades)

@@ -4,9 +4,12 @@ import re
 from collections import Counter
 from decimal import Decimal
 
-from xva_engine.contracts import Csa, NettingSet
+from pydantic import ValidationError
+
+from xva_engine.contracts import Csa, NettingSet, RawCsa
 from xva_engine.data import Catalogue
-from xva_engine.generate.defects import Findings
+from xva_engine.generate.defects import Findings, sentence_of
+from xva_engine.generate.documents.netting import BookedSet
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
@@ -18,14 +21,17 @@ def is_id(text: str) -> bool:
 
 def review_netting_sets(
     catalogue: Catalogue, netting_sets: list[NettingSet], findings: Findings
-) -> dict[str, NettingSet]:
-    """The netting sets by id, each once; whatever is wrong with one is noted."""
+) -> dict[str, BookedSet]:
+    """The netting sets by id, each once; whatever is wrong with one is noted.
+
+    One whose CSA cannot be read is refused; that it has none here must never be taken for a netting set without one.
+    """
     counts = Counter(item.id for item in netting_sets)
-    found: dict[str, NettingSet] = {}
+    found: dict[str, BookedSet] = {}
     for item in sorted(netting_sets, key=lambda entry: (entry.id, entry.model_dump_json())):
         if item.id in found:
             continue
-        found[item.id] = item
+        found[item.id] = BookedSet(item.id, item.counterparty, item.csa if isinstance(item.csa, Csa) else None)
         if not is_id(item.id):
             findings.refuse_set(item.id, "bad-netting-set-id", item.id, f"netting set id {item.id!r} {_RULE}")
         if counts[item.id] > 1:
@@ -35,13 +41,26 @@ def review_netting_sets(
             message = f"counterparty {item.counterparty!r} of netting set {item.id} {_RULE}"
             findings.refuse_set(item.id, "bad-counterparty-id", item.counterparty, message)
         if item.csa is not None:
-            for member, problem in _csa_faults(catalogue, item.csa):
-                message = f"CSA of netting set {item.id}: {member} {problem}"
-                findings.refuse_set(item.id, "bad-csa", f"{item.id}.csa.{member}", message)
+            faults = _csa_faults(catalogue, item.csa) if isinstance(item.csa, Csa) else _raw_faults(item.csa)
+            for member, problem in faults:
+                message = f"CSA of netting set {item.id}: {member} {problem}".replace(":  ", ": ")
+                findings.refuse_set(item.id, "bad-csa", ".".join(filter(None, (item.id, "csa", member))), message)
     return found
 
 
 _RULE = "must be 1 to 64 of A-Z a-z 0-9 _ . -"
+
+
+def _raw_faults(csa: RawCsa) -> list[tuple[str, str]]:
+    """Why a CSA that came as text is none."""
+    try:
+        Csa.model_validate_json(csa.raw)
+    except ValidationError as error:
+        return [
+            (".".join(str(step) for step in fault["loc"]), sentence_of(fault["type"], fault["msg"], fault["input"]))
+            for fault in error.errors(include_url=False, include_context=False)
+        ]
+    return [("", "came as text, although it reads as a CSA")]
 
 
 def _csa_faults(catalogue: Catalogue, csa: Csa) -> list[tuple[str, str]]:

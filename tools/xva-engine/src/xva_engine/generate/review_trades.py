@@ -1,15 +1,17 @@
 """Checks of trades: each is read on its own, and a bad one refuses its netting set."""
 
+import datetime
 from collections import defaultdict
-from dataclasses import replace
 
 from pydantic import ValidationError
 
-from xva_engine.contracts import TRADE_TERMS, FrozenTrade, NettingSet
-from xva_engine.generate.defects import Findings, TermsRefusedError
+from xva_engine.contracts import FrozenTrade
+from xva_engine.data import Catalogue
+from xva_engine.generate.defects import Findings, TermsRefusedError, sentence_of
+from xva_engine.generate.documents.netting import BookedSet
 from xva_engine.generate.documents.portfolio import BookedTrade
 from xva_engine.generate.review_sets import is_id
-from xva_engine.generate.trades import READERS, TradeContext, TradeView
+from xva_engine.generate.trades import PRODUCTS, TradeContext, TradeView
 from xva_engine.generate.trades.base import Fault, refuse_if
 
 MOST_NOTIONAL = 10**13
@@ -18,7 +20,11 @@ _RULE = "must be 1 to 64 of A-Z a-z 0-9 _ . -"
 
 
 def review_trades(
-    context: TradeContext, trades: list[FrozenTrade], netting_sets: dict[str, NettingSet], findings: Findings
+    catalogue: Catalogue,
+    as_of: datetime.date,
+    trades: list[FrozenTrade],
+    netting_sets: dict[str, BookedSet],
+    findings: Findings,
 ) -> list[BookedTrade]:
     """The trades that could be read, matured ones too; whatever is wrong with one is noted."""
     holders: dict[str, list[str]] = defaultdict(list)
@@ -27,15 +33,13 @@ def review_trades(
     booked = []
     for trade in trades:
         _review_ids(trade, holders[trade.trade_id], netting_sets, findings)
-        found = _read(context, trade, netting_sets, findings)
+        found = _read(catalogue, as_of, trade, netting_sets, findings)
         if found is not None:
             booked.append(found)
     return sorted(booked, key=lambda item: (item.trade_id, item.netting_set_id))
 
 
-def _review_ids(
-    trade: FrozenTrade, holders: list[str], netting_sets: dict[str, NettingSet], findings: Findings
-) -> None:
+def _review_ids(trade: FrozenTrade, holders: list[str], netting_sets: dict[str, BookedSet], findings: Findings) -> None:
     if not is_id(trade.trade_id):
         _refuse(findings, trade, "bad-trade-id", f"trade id {trade.trade_id!r} {_RULE}")
     if len(holders) > 1:
@@ -48,11 +52,15 @@ def _review_ids(
 
 
 def _read(
-    context: TradeContext, trade: FrozenTrade, netting_sets: dict[str, NettingSet], findings: Findings
+    catalogue: Catalogue,
+    as_of: datetime.date,
+    trade: FrozenTrade,
+    netting_sets: dict[str, BookedSet],
+    findings: Findings,
 ) -> BookedTrade | None:
-    model = TRADE_TERMS.get(trade.trade_type)
-    if model is None:
-        known = ", ".join(TRADE_TERMS)
+    product = PRODUCTS.get(trade.trade_type)
+    if product is None:
+        known = ", ".join(PRODUCTS)
         message = f"trade {trade.trade_id} has the unknown type {trade.trade_type!r}; known are {known}"
         _refuse(findings, trade, "unknown-trade-type", message)
         return None
@@ -62,13 +70,12 @@ def _read(
         _refuse(findings, trade, "bad-terms", message)
         return None
     try:
-        terms = model.model_validate(trade.terms)
-        view = READERS[trade.trade_type](terms, replace(context, product=trade.trade_type))
+        view = product.read(product.terms.model_validate(trade.terms), TradeContext(catalogue, as_of, product))
         refuse_if(_notional_faults(view))
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_context=False):
             place = ".".join(str(step) for step in fault["loc"])
-            message = f"trade {trade.trade_id}: {place}: {_sentence(fault['type'], fault['msg'], fault['input'])}"
+            message = f"trade {trade.trade_id}: {place}: {sentence_of(fault['type'], fault['msg'], fault['input'])}"
             _refuse(findings, trade, "bad-terms", message)
         return None
     except TermsRefusedError as error:
@@ -86,15 +93,6 @@ def _notional_faults(view: TradeView) -> list[Fault]:
         for currency, amount in view.notionals
         if amount > MOST_NOTIONAL
     ]
-
-
-def _sentence(kind: str, message: str, value: object) -> str:
-    if kind == "missing":
-        return "is missing"
-    if kind == "extra_forbidden":
-        return "is not a member of this trade type's terms"
-    shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
-    return f"{message} (it is {shown})"
 
 
 def _refuse(findings: Findings, trade: FrozenTrade, code: str, message: str) -> None:

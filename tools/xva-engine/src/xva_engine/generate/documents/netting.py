@@ -1,18 +1,28 @@
 """`netting.xml`: netting sets and their CSAs."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from xva_engine.contracts import Csa, NettingSet
+from xva_engine.contracts import Csa
 from xva_engine.generate.xml import Element, document, leaves, node
 
 
-def netting(netting_sets: Iterable[NettingSet]) -> bytes:
+@dataclass(frozen=True)
+class BookedSet:
+    """A netting set that goes into the package; without a CSA its exposure is not collateralised."""
+
+    id: str
+    counterparty: str
+    csa: Csa | None
+
+
+def netting(netting_sets: Iterable[BookedSet]) -> bytes:
     """The document, sorted by id."""
     ordered = sorted(netting_sets, key=lambda item: item.id)
     return document(node("NettingSetDefinitions", *(_netting_set(item) for item in ordered)))
 
 
-def _netting_set(item: NettingSet) -> Element:
+def _netting_set(item: BookedSet) -> Element:
     flag = "true" if item.csa is not None else "false"
     details = _csa(item.csa) if item.csa is not None else None
     return node("NettingSet", *leaves(NettingSetId=item.id, ActiveCSAFlag=flag), details)

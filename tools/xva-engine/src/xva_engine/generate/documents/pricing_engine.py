@@ -1,12 +1,12 @@
 """`pricingengine.xml`: which engine prices what; the same for every run."""
 
-from xva_engine.data import Catalogue
+from xva_engine.generate.trades import PRODUCTS
 from xva_engine.generate.xml import document, leaves, node
 
 
-def pricing_engine(catalogue: Catalogue) -> bytes:
+def pricing_engine() -> bytes:
     """The document, with the engines of all trade types."""
-    engines = {engine.product: engine for product in catalogue.products.values() for engine in product.engines}
+    engines = {engine.product: engine for product in PRODUCTS.values() for engine in product.engines}
     products = [
         node(
             "Product",

@@ -1,19 +1,21 @@
-"""Trade types: how each one's terms are read."""
+"""Trade types, one file each: its terms, how they are read, what prices it and what it costs.
 
-from collections.abc import Callable
-from typing import Any
+A file of this package that has a `PRODUCT` is a trade type; nothing else names it.
+"""
 
-from xva_engine.generate.trades import cross_currency_swap, fx_forward, fx_ndf, fx_option, rate_swap, swaption
-from xva_engine.generate.trades.base import TradeContext, TradeView
+import pkgutil
+from importlib import import_module
 
-READERS: dict[str, Callable[[Any, TradeContext], TradeView]] = {
-    "RateSwap": rate_swap.read,
-    "CrossCurrencySwap": cross_currency_swap.read,
-    "FxForward": fx_forward.read,
-    "FxNdf": fx_ndf.read,
-    "FxOption": fx_option.read,
-    "Swaption": swaption.read,
-}
-"""Each takes terms that fit the trade type's contract and raises TermsRefusedError with every fault."""
+from xva_engine.generate.trades.base import Product, TradeContext, TradeView
 
-__all__ = ["READERS", "TradeContext", "TradeView"]
+
+def _discover() -> dict[str, Product]:
+    modules = (import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    products = [module.PRODUCT for module in modules if hasattr(module, "PRODUCT")]
+    return {product.name: product for product in sorted(products, key=lambda product: product.name)}
+
+
+PRODUCTS = _discover()
+"""By name of the trade type."""
+
+__all__ = ["PRODUCTS", "Product", "TradeContext", "TradeView"]

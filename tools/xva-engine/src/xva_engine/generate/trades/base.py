@@ -1,16 +1,61 @@
 """What the generator needs to know of a trade, whatever its type."""
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Annotated, Any, Literal
 
-from xva_engine.data import Catalogue, CurrencyData, IndexData
+from pydantic import StringConstraints
+
+from xva_engine.contracts import Contract
+from xva_engine.data import Catalogue, CurrencyData
 from xva_engine.generate.dates import FIRST_DAY, LAST_DAY, add_period
 from xva_engine.generate.defects import TermsRefusedError
 from xva_engine.generate.xml import Element
 
 Fault = tuple[str, str]
 """Code and message."""
+IndexName = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}-[A-Z0-9-]{2,30}$")]
+Requirement = Literal["coupons", "two-indices", "swaption-surface"]
+"""`coupons`: a floating-rate index with coupons of its own; `two-indices`: more than one; `swaption-surface`: quoted
+swaption volatilities."""
+
+
+@dataclass(frozen=True)
+class PricingEngine:
+    """Which engine prices a product of the engine's."""
+
+    product: str
+    model: str
+    engine: str
+
+
+@dataclass(frozen=True)
+class Product:
+    """A trade type: what its file says of it.
+
+    `terms` has the rules of the schema of the same name in `libs/xva-contracts/src/run-event/trade-terms.ts`; `read`
+    takes terms that fit it and raises TermsRefusedError with every fault. `cost_nanos` is one pricing on one path and
+    date, in nanoseconds of one core.
+    """
+
+    name: str
+    terms: type[Contract]
+    read: "Callable[[Any, TradeContext], TradeView]"
+    cost_nanos: int
+    note: str
+    engines: tuple[PricingEngine, ...]
+    requires: frozenset[Requirement] = frozenset()
+
+    def supports(self, currency: CurrencyData) -> bool:
+        """Whether the currency has what the product requires."""
+        has: dict[Requirement, bool] = {
+            "coupons": any(not index.single_payment for index in currency.indices),
+            "two-indices": len(currency.indices) > 1,
+            "swaption-surface": currency.swaption_volatility is not None,
+        }
+        return all(has[requirement] for requirement in self.requires)
 
 
 @dataclass(frozen=True)
@@ -37,7 +82,7 @@ class TradeContext:
 
     catalogue: Catalogue
     as_of: datetime.date
-    product: str
+    product: Product
 
     def currency_faults(self, *codes: str) -> list[Fault]:
         """A fault for every currency that is unknown, or that this product is not proven in."""
@@ -45,18 +90,16 @@ class TradeContext:
         for code in dict.fromkeys(codes):
             if code not in self.catalogue.currencies:
                 faults.append(("unknown-currency", f"currency {code} is not known"))
-            elif code not in self.catalogue.products[self.product].currencies:
-                faults.append(("unsupported-currency", f"{self.product} is not supported in {code}"))
+            elif not self.product.supports(self.catalogue.currencies[code]):
+                faults.append(("unsupported-currency", f"{self.product.name} is not supported in {code}"))
         return faults
 
-    def index(self, name: str, currency: str) -> tuple[CurrencyData, IndexData]:
-        """The index; raises TermsRefusedError if it is unknown or of another currency."""
+    def index_faults(self, member: str, name: str, currency: str) -> list[Fault]:
+        """A fault if the index is unknown or of another currency."""
         found = self.catalogue.indices.get(name)
         if found is None:
-            raise TermsRefusedError([("unknown-index", f"index {name} is not known")])
-        if found[0].code != currency:
-            raise TermsRefusedError([("bad-terms", f"index {name} is not in {currency}")])
-        return found
+            return [("unknown-index", f"{member} {name} is not known")]
+        return [] if found[0].code == currency else [("bad-terms", f"{member} {name} is not in {currency}")]
 
 
 def date_of(text: str) -> datetime.date:

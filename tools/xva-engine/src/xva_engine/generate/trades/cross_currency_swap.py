@@ -2,10 +2,14 @@
 
 from decimal import Decimal
 
-from xva_engine.contracts import CrossCurrencySwapTerms
+from xva_engine.contracts import Contract
+from xva_engine.contracts.scalars import CurrencyCode, DecimalString, IsoDate, PositiveDecimal
 from xva_engine.generate.dates import joint_calendar
 from xva_engine.generate.trades.base import (
     Fault,
+    IndexName,
+    PricingEngine,
+    Product,
     TradeContext,
     TradeView,
     date_of,
@@ -16,6 +20,21 @@ from xva_engine.generate.trades.legs import Amount, LegSpan, floating_leg, past_
 from xva_engine.generate.xml import node
 
 
+class CrossCurrencySwapTerms(Contract):
+    """Floating against floating in two currencies, notionals exchanged at start and end."""
+
+    pay_currency: CurrencyCode
+    pay_notional: PositiveDecimal
+    pay_index: IndexName
+    pay_spread: DecimalString
+    receive_currency: CurrencyCode
+    receive_notional: PositiveDecimal
+    receive_index: IndexName
+    receive_spread: DecimalString
+    start_date: IsoDate
+    maturity_date: IsoDate
+
+
 def _faults(terms: CrossCurrencySwapTerms, context: TradeContext) -> list[Fault]:
     faults = context.currency_faults(terms.pay_currency, terms.receive_currency)
     if terms.pay_currency == terms.receive_currency:
@@ -24,11 +43,7 @@ def _faults(terms: CrossCurrencySwapTerms, context: TradeContext) -> list[Fault]
         ("payIndex", terms.pay_index, terms.pay_currency),
         ("receiveIndex", terms.receive_index, terms.receive_currency),
     ):
-        found = context.catalogue.indices.get(name)
-        if found is None:
-            faults.append(("unknown-index", f"{member} {name} is not known"))
-        elif found[0].code != currency:
-            faults.append(("bad-terms", f"{member} {name} is not in {currency}"))
+        faults += context.index_faults(member, name, currency)
     if terms.start_date >= terms.maturity_date:
         faults.append(("bad-terms", f"startDate {terms.start_date} is not before maturityDate {terms.maturity_date}"))
     maturity = date_of(terms.maturity_date)
@@ -77,3 +92,14 @@ def read(terms: CrossCurrencySwapTerms, context: TradeContext) -> TradeView:
             past_fixings(pay_span, pay, context.as_of) | past_fixings(receive_span, receive, context.as_of)
         ),
     )
+
+
+PRODUCT = Product(
+    name="CrossCurrencySwap",
+    terms=CrossCurrencySwapTerms,
+    read=read,
+    cost_nanos=45_000,
+    note="notionals are not reset; each leg is discounted on its own currency's curve (no cross-currency basis)",
+    engines=(PricingEngine("CrossCurrencySwap", "DiscountedCashflows", "DiscountingCrossCurrencySwapEngine"),),
+    requires=frozenset({"coupons"}),
+)

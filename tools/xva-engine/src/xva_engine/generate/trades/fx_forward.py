@@ -2,9 +2,12 @@
 
 from decimal import Decimal
 
-from xva_engine.contracts import FxForwardTerms
+from xva_engine.contracts import Contract
+from xva_engine.contracts.scalars import CurrencyCode, IsoDate, PositiveDecimal
 from xva_engine.generate.trades.base import (
     Fault,
+    PricingEngine,
+    Product,
     TradeContext,
     TradeView,
     date_of,
@@ -12,6 +15,16 @@ from xva_engine.generate.trades.base import (
     refuse_if,
 )
 from xva_engine.generate.xml import Element, leaves, node
+
+
+class FxForwardTerms(Contract):
+    """Deliverable FX forward."""
+
+    bought_currency: CurrencyCode
+    bought_amount: PositiveDecimal
+    sold_currency: CurrencyCode
+    sold_amount: PositiveDecimal
+    value_date: IsoDate
 
 
 def forward_faults(terms: FxForwardTerms, context: TradeContext) -> list[Fault]:
@@ -57,3 +70,13 @@ def read(terms: FxForwardTerms, context: TradeContext) -> TradeView:
         maturity=maturity,
         matured=f"was settled on {maturity}" if maturity <= context.as_of else "",
     )
+
+
+PRODUCT = Product(
+    name="FxForward",
+    terms=FxForwardTerms,
+    read=read,
+    cost_nanos=4_000,
+    note="BRL is not deliverable offshore: booked all the same, if the request says so",
+    engines=(PricingEngine("FxForward", "DiscountedCashflows", "DiscountingFxForwardEngine"),),
+)

@@ -1,10 +1,24 @@
 """Non-deliverable FX forward: the difference is paid in one currency on an FX fixing."""
 
-from xva_engine.contracts import FxNdfTerms
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from xva_engine.contracts.scalars import CurrencyCode, IsoDate
 from xva_engine.generate.dates import is_business_day
-from xva_engine.generate.trades.base import Fault, TradeContext, TradeView, date_of, refuse_if
-from xva_engine.generate.trades.fx_forward import forward_amounts, forward_faults, forward_notionals
+from xva_engine.generate.trades.base import Fault, PricingEngine, Product, TradeContext, TradeView, date_of, refuse_if
+from xva_engine.generate.trades.fx_forward import FxForwardTerms, forward_amounts, forward_faults, forward_notionals
 from xva_engine.generate.xml import leaves, node
+
+FxIndexName = Annotated[str, StringConstraints(pattern=r"^FX-[A-Z0-9]+-[A-Z]{3}-[A-Z]{3}$")]
+
+
+class FxNdfTerms(FxForwardTerms):
+    """Non-deliverable forward: the difference is settled in `settlement_currency` on the fixing of `fx_index`."""
+
+    settlement_currency: CurrencyCode
+    fixing_date: IsoDate
+    fx_index: FxIndexName
 
 
 def _faults(terms: FxNdfTerms, context: TradeContext) -> list[Fault]:
@@ -53,3 +67,13 @@ def read(terms: FxNdfTerms, context: TradeContext) -> TradeView:
         fx_indices=frozenset({context.catalogue.pair(terms.bought_currency, terms.sold_currency)}),
         fixings=frozenset({(terms.fx_index, fixing)} if fixing < context.as_of else ()),
     )
+
+
+PRODUCT = Product(
+    name="FxNdf",
+    terms=FxNdfTerms,
+    read=read,
+    cost_nanos=4_000,
+    note="settled in one of its two currencies; the past fixing is required from the fixing date on",
+    engines=(PricingEngine("FxForward", "DiscountedCashflows", "DiscountingFxForwardEngine"),),
+)

@@ -1,10 +1,32 @@
 """European FX option."""
 
 from decimal import Decimal
+from typing import Literal
 
-from xva_engine.contracts import FxOptionTerms
-from xva_engine.generate.trades.base import TradeContext, TradeView, date_of, longest_maturity_faults, refuse_if
+from xva_engine.contracts import Contract
+from xva_engine.contracts.scalars import CurrencyCode, IsoDate, PositiveDecimal
+from xva_engine.generate.trades.base import (
+    PricingEngine,
+    Product,
+    TradeContext,
+    TradeView,
+    date_of,
+    longest_maturity_faults,
+    refuse_if,
+)
 from xva_engine.generate.xml import leaves, node
+
+
+class FxOptionTerms(Contract):
+    """European option to buy `bought_amount` against `sold_amount`: Call or Put on the bought currency."""
+
+    bought_currency: CurrencyCode
+    bought_amount: PositiveDecimal
+    sold_currency: CurrencyCode
+    sold_amount: PositiveDecimal
+    option_type: Literal["Call", "Put"]
+    position: Literal["Long", "Short"]
+    expiry_date: IsoDate
 
 
 def read(terms: FxOptionTerms, context: TradeContext) -> TradeView:
@@ -47,3 +69,13 @@ def read(terms: FxOptionTerms, context: TradeContext) -> TradeView:
         matured=f"expired on {expiry}" if expiry <= context.as_of else "",
         option_pairs=frozenset({context.catalogue.pair(terms.bought_currency, terms.sold_currency)}),
     )
+
+
+PRODUCT = Product(
+    name="FxOption",
+    terms=FxOptionTerms,
+    read=read,
+    cost_nanos=4_000,
+    note="Call or Put on the bought currency, settled in cash at expiry; at-the-money volatilities without smile",
+    engines=(PricingEngine("FxOption", "GarmanKohlhagen", "AnalyticEuropeanEngine"),),
+)

@@ -1,11 +1,16 @@
 """Rate swap: fixed against floating in one currency."""
 
 from decimal import Decimal
+from typing import Literal
 
-from xva_engine.contracts import RateSwapTerms
+from xva_engine.contracts import Contract
+from xva_engine.contracts.scalars import CurrencyCode, DecimalString, IsoDate, PositiveDecimal, Tenor
 from xva_engine.generate.dates import add_period
 from xva_engine.generate.trades.base import (
     Fault,
+    IndexName,
+    PricingEngine,
+    Product,
     TradeContext,
     TradeView,
     date_of,
@@ -14,6 +19,21 @@ from xva_engine.generate.trades.base import (
 )
 from xva_engine.generate.trades.legs import Amount, LegSpan, fixed_leg, floating_leg, past_fixings
 from xva_engine.generate.xml import Element, node
+
+
+class RateSwapTerms(Contract):
+    """Fixed against floating; `fixed_leg` is our side of the fixed leg."""
+
+    currency: CurrencyCode
+    notional: PositiveDecimal
+    fixed_leg: Literal["Pay", "Receive"]
+    fixed_rate: DecimalString
+    fixed_tenor: Tenor
+    float_index: IndexName
+    float_spread: DecimalString
+    start_date: IsoDate
+    maturity_date: IsoDate
+
 
 FIXED_TENORS = ("1M", "3M", "6M", "1Y", "12M")
 
@@ -85,3 +105,13 @@ def read(terms: RateSwapTerms, context: TradeContext) -> TradeView:
         indices=frozenset({index.name}),
         fixings=frozenset(past_fixings(spans[1], index, context.as_of)),
     )
+
+
+PRODUCT = Product(
+    name="RateSwap",
+    terms=RateSwapTerms,
+    read=read,
+    cost_nanos=23_000,
+    note=("fixed against a term or overnight index of the same currency; BRL is pré × CDI, paid once, no spread"),
+    engines=(PricingEngine("Swap", "DiscountedCashflows", "DiscountingSwapEngine"),),
+)

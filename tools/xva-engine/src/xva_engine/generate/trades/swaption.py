@@ -1,12 +1,20 @@
 """European swaption, physically settled."""
 
 from decimal import Decimal
+from typing import Literal
 
-from xva_engine.contracts import SwaptionTerms
+from xva_engine.contracts.scalars import IsoDate
 from xva_engine.generate.dates import is_business_day
-from xva_engine.generate.trades.base import TradeContext, TradeView, date_of, refuse_if
-from xva_engine.generate.trades.rate_swap import swap_faults, swap_legs, swap_spans
+from xva_engine.generate.trades.base import PricingEngine, Product, TradeContext, TradeView, date_of, refuse_if
+from xva_engine.generate.trades.rate_swap import RateSwapTerms, swap_faults, swap_legs, swap_spans
 from xva_engine.generate.xml import leaves, node
+
+
+class SwaptionTerms(RateSwapTerms):
+    """European swaption, physically settled; `fixed_leg` is the holder's side of the underlying's fixed leg."""
+
+    position: Literal["Long", "Short"]
+    exercise_date: IsoDate
 
 
 def read(terms: SwaptionTerms, context: TradeContext) -> TradeView:
@@ -39,3 +47,16 @@ def read(terms: SwaptionTerms, context: TradeContext) -> TradeView:
         matured=f"expired on {exercise}" if exercise <= context.as_of else "",
         indices=frozenset({index.name}),
     )
+
+
+PRODUCT = Product(
+    name="Swaption",
+    terms=SwaptionTerms,
+    read=read,
+    cost_nanos=4_000,
+    note=(
+        "normal volatilities at the money, without smile; `fixedLeg` is our side of the underlying swap, long or short"
+    ),
+    engines=(PricingEngine("EuropeanSwaption", "BlackBachelier", "BlackBachelierSwaptionEngine"),),
+    requires=frozenset({"swaption-surface"}),
+)
