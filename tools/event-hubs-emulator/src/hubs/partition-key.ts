@@ -1,12 +1,15 @@
 /**
- * Which partition a key belongs to: Jenkins' lookup3 over the UTF-8 bytes (Bob Jenkins, lookup3.c, `hashlittle2`, both
- * seeds zero), its two results folded to a signed 16-bit number, modulo the partition count. The service's clients
- * compute the same, so that a buffered producer and the hub agree.
+ * Jenkins' lookup3 over the UTF-8 bytes (Bob Jenkins, lookup3.c, `hashlittle2`, both seeds zero), its two results folded
+ * to a signed 16-bit number. All of the service's clients compute the same.
  */
-export function partitionOfKey(partitionKey: string, partitionCount: number): number {
+export function hashOfKey(partitionKey: string): number {
   const [b, c] = lookup3(Buffer.from(partitionKey, 'utf8'));
-  const folded = ((b ^ c) << 16) >> 16;
-  return Math.abs(folded % partitionCount);
+  return ((b ^ c) << 16) >> 16;
+}
+
+/** Which partition a key belongs to, as the clients for JavaScript and .NET have it (the remainder keeps the sign). */
+export function partitionOfKey(partitionKey: string, partitionCount: number): number {
+  return Math.abs(hashOfKey(partitionKey) % partitionCount);
 }
 
 function rotate(value: number, bits: number): number {
