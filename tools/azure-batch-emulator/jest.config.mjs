@@ -1,3 +1,4 @@
 import { project } from '../../tools/workspace/jest.preset.mjs';
 
-export default project(import.meta.url);
+const { testMatch, ...rest } = project(import.meta.url);
+export default { ...rest, testMatch: [...testMatch, '<rootDir>/conformance/**/*.test.ts'] };
