@@ -10,6 +10,7 @@ import { cliExitCodes, CliError, systemClock, type Check, type Logger } from '@x
 import {
   DefinitionFileError,
   type DetectionStore,
+  localDate,
   openWatch,
   OutboxSource,
   parseDefinitions,
@@ -23,6 +24,7 @@ import { Registry } from 'prom-client';
 import { blame, createPublisherPort, createRequestStore } from './adapters.ts';
 import type { IntegratorConfig } from './config.ts';
 import { createDetectionStore } from './detection-store.ts';
+import type { TickedSource } from './polling.ts';
 import { createMetrics, type IntegratorMetrics } from './metrics.ts';
 
 /** One definition with all that works it off. */
@@ -30,6 +32,8 @@ export interface Station {
   readonly definition: PollingDefinition;
   readonly source: OutboxSource | WatchSource;
   readonly detect: DetectDeps;
+  /** Of a definition that only reads: its ticks are accounted for in the ledger. */
+  readonly ticked?: TickedSource;
 }
 
 export interface Composition {
@@ -126,11 +130,13 @@ export function compose(config: IntegratorConfig, logger: Logger): Composition {
   const crashPoint = (point: string): void => {
     if (point === config.crashAt) process.kill(process.pid, 'SIGKILL');
   };
+  const currentTicks = new Map<string, Date>();
   const sourceOf = (definition: PollingDefinition): Station['source'] => {
     if (definition.mode === 'outbox') {
       return new OutboxSource({ runner: pool, definition, owner, newToken: randomUUID, logger });
     }
     return openWatch({
+      today: () => localDate(currentTicks.get(definition.name) ?? systemClock.now(), definition.schedule.timezone),
       runner: pool,
       definition,
       store: openState(),
@@ -156,7 +162,13 @@ export function compose(config: IntegratorConfig, logger: Logger): Composition {
       blame,
       crashPoint,
     };
-    return { definition, source, detect };
+    if (source instanceof OutboxSource) return { definition, source, detect };
+    const ticked: TickedSource = {
+      begin: (tick) => void currentTicks.set(definition.name, tick),
+      last: () => source.lastTick(),
+      done: (tick) => source.tickDone(tick),
+    };
+    return { definition, source, detect, ticked };
   });
   const readiness: readonly Check[] = [
     ...stations.slice(0, 1).map(({ source }) => ({ name: 'sql', run: () => source.ping() })),

@@ -17,6 +17,7 @@ const cursorSchema = z.object({
   incarnation: z.int().min(1),
   life: z.string().nullable(),
   fingerprint: z.string(),
+  tick: z.string().nullable(),
   gap: z.object({ reason: z.string(), at: z.string() }).nullable(),
 }) satisfies z.ZodType<Cursor>;
 

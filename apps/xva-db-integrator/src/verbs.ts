@@ -1,48 +1,25 @@
 import type { PollOutcome } from '@xva/flow-detect';
-import {
-  cliExitCodes,
-  CliError,
-  describeError,
-  startOpsServer,
-  systemClock,
-  type Verb,
-  type VerbContext,
-} from '@xva/runtime';
-import { compose, type Composition, type Station } from './compose.ts';
-import type { configSchema } from './config.ts';
+import { cliExitCodes, CliError, describeError, startOpsServer, systemClock } from '@xva/runtime';
+import type { Composition, Station } from './compose.ts';
 import { explainRow, explanationText } from './explain.ts';
+import { backfillVerb, replayVerb, statusVerb } from './past-verbs.ts';
 import { runSchedule, runWindow, type PollingDeps } from './polling.ts';
+import { chosen, withComposition, type Context, type IntegratorVerb } from './verb-kit.ts';
 
-type Context = VerbContext<typeof configSchema>;
-type IntegratorVerb = Verb<typeof configSchema>;
-
-/** Composes, uses, and closes; when the grace time is over what is still under way is let go of. */
-async function withComposition(context: Context, use: (composition: Composition) => Promise<void>): Promise<void> {
-  const composition = compose(context.config, context.logger);
-  const { stopWorking } = context.lifecycle;
-  const overtime = new Promise<void>((resolve) => {
-    stopWorking.addEventListener('abort', () => resolve(), { once: true });
-  });
-  try {
-    await Promise.race([use(composition), overtime]);
-  } finally {
-    await Promise.race([composition.close(stopWorking.aborted), overtime]);
-  }
-}
-
-function pollingOf(context: Context, { metrics }: Composition, { definition, detect }: Station): PollingDeps {
+function pollingOf(context: Context, { metrics }: Composition, { definition, detect, ticked }: Station): PollingDeps {
   const { rowConcurrency } = context.config;
   const { stopTaking } = context.lifecycle;
-  return { definition, detect, rowConcurrency, clock: systemClock, random: Math.random, metrics, stopTaking };
-}
-
-/** All stations, or the one that is named. @throws CliError (5) for a name that no enabled definition has */
-function chosen(composition: Composition, name: string | boolean | undefined): readonly Station[] {
-  if (typeof name !== 'string') return composition.stations;
-  const found = composition.stations.filter(({ definition }) => definition.name === name);
-  if (found.length > 0) return found;
-  const known = composition.stations.map(({ definition }) => definition.name).join(', ');
-  throw new CliError(`no enabled definition is called ${name} (there are: ${known})`, cliExitCodes.refused);
+  return {
+    definition,
+    detect,
+    rowConcurrency,
+    clock: systemClock,
+    random: Math.random,
+    metrics,
+    logger: context.logger,
+    stopTaking,
+    ticked,
+  };
 }
 
 const runVerb: IntegratorVerb = {
@@ -80,8 +57,12 @@ const onceVerb: IntegratorVerb = {
   run: (context, _args, options) =>
     withComposition(context, async (composition) => {
       const results: OnceResult[] = [];
+      const { stopTaking } = context.lifecycle;
       for (const station of chosen(composition, options['definition'])) {
-        const { definition } = station;
+        const { definition, source } = station;
+        if ('waitForLead' in source && !(await source.waitForLead((ms) => systemClock.sleep(ms, stopTaking)))) {
+          context.logger.info({ definition: definition.name }, 'another process leads this definition');
+        }
         const outcomes: PollOutcome[] = [];
         const window = { ...definition.window, lengthMs: 0 };
         const startedAtMs = systemClock.now().getTime();
@@ -123,4 +104,4 @@ const explainVerb: IntegratorVerb = {
     }),
 };
 
-export const verbs: readonly IntegratorVerb[] = [runVerb, onceVerb, explainVerb];
+export const verbs: readonly IntegratorVerb[] = [runVerb, onceVerb, explainVerb, statusVerb, backfillVerb, replayVerb];

@@ -151,6 +151,10 @@ beforeAll(async () => {
   const window = 'window: { lengthMs: 60000, minDelayMs: 20, maxDelayMs: 50 }';
   writeFileSync(join(folder, 'polling.yaml'), definitions(window));
   writeFileSync(join(folder, 'one-by-one.yaml'), definitions(`${window}, batchSize: 1`));
+  writeFileSync(
+    join(folder, 'read-only.yaml'),
+    `version: 1\ndefinitions:\n  - { name: watched, mode: rowversion, start: beginning, leaseSeconds: 2, mapping: { cut: { value: WATCHED } }, ${window} }\n`,
+  );
   [azurite, hub, simulator] = await Promise.all([
     startAzurite(),
     startEventHubsEmulatorProcess([{ name: 'runs', partitions: 2, consumerGroups: ['test'] }]),
@@ -282,6 +286,41 @@ describe('the integrator as a process', () => {
       expect({ point, ...row }).toEqual({ point, Status: 2, EventId: events[0]!.id });
       expect(new Set(events.map(({ id, data }) => `${id} ${data.requestSha256} ${data.runId}`)).size).toBe(1);
     }
+  });
+
+  it('only reads, with its cursor in the ledger: killed on the way, it goes on where it stood', async () => {
+    const env = {
+      XVA_DEFINITIONS_FILE: join(folder, 'read-only.yaml'),
+      XVA_LEDGER_CONNECTION_STRING: azurite.connectionString,
+    };
+    const none = await once({ XVA_DEFINITIONS_FILE: join(folder, 'read-only.yaml') });
+    expect(none).toMatchObject({ code: 3, log: expect.stringContaining('watched keep their cursor in the ledger') });
+    const before = await query('SELECT RequestId, Status FROM xva.RunRequest');
+    for (const point of ['rows-begun', 'published', 'cursor-moved']) {
+      expect(await once({ ...env, XVA_CRASH_AT: point })).toMatchObject({ signal: 'SIGKILL' });
+    }
+    expect(await once(env)).toMatchObject({ code: 0 });
+    const watched = () => received.filter(({ data }) => data.requestKey.cut === 'WATCHED');
+    // Rows that are poison in the other mode ask for nothing here either.
+    const valid = before.length - 1;
+    await until('all rows', () => (new Set(watched().map(({ id }) => id)).size >= valid ? true : undefined));
+    expect(new Set(watched().map(({ id }) => id)).size).toBe(valid);
+    expect(new Set(watched().map(({ data }) => data.requestKey.revision)).size).toBe(valid);
+    // The table was not written to.
+    expect(await query('SELECT RequestId, Status FROM xva.RunRequest')).toEqual(before);
+    const status = await ended(start(['status'], env));
+    expect(status.out).toContain('"state":"follow, led by nobody"');
+    // Replaying publishes the same events again, under the same ids.
+    const replay = ['replay', '--from', '2026-09-30', '--to', '2026-09-30'];
+    const dry = await ended(start(replay, env));
+    expect(dry.out.trim().split('\n')).toHaveLength(valid);
+    const count = watched().length;
+    expect(await ended(start([...replay, '--execute'], env))).toMatchObject({ code: 0 });
+    await until('the events again', () => (watched().length >= count + valid ? true : undefined));
+    expect(new Set(watched().map(({ id }) => id)).size).toBe(valid);
+    expect(await ended(start(['replay', '--from', '2026-13-01', '--to', '2026-09-30'], env))).toMatchObject({
+      code: 2,
+    });
   });
 
   it('gives rows back while the hub is down, without counting, and sends them once it is up', async () => {

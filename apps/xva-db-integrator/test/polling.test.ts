@@ -61,6 +61,7 @@ async function play(yaml: string, options: { forMs: number; pollMs?: number; row
     clock,
     random: () => 0,
     metrics,
+    logger: silentLogger,
     stopTaking: stop.signal,
   });
   return { polls, running, publisher, registry };

@@ -38,6 +38,7 @@ export {
   type Ticks,
 } from './schedule/ticks.ts';
 export { afterPoll, openWindow, type PollFinding, type PollingWindow, type WindowState } from './schedule/window.ts';
+export type { AsOfRange, PastRow } from './past.ts';
 export { rowStatus } from './statements/claim.ts';
 export { sessionSql } from './statements/session.ts';
 export {
@@ -50,6 +51,7 @@ export {
 } from './watch/change.ts';
 export * from './watch/lead.ts';
 export { openWatch, type OpenWatchOptions } from './watch/open.ts';
-export { watchCrashPoints, WatchSource, type WatchCrashPoint } from './watch/source.ts';
+export { watchCrashPoints, type WatchCrashPoint } from './watch/inspection.ts';
+export { WatchSource } from './watch/source.ts';
 export type { Cursor, DetectionStore, KnownRow, LeadRecord, Stored } from './watch/state.ts';
 export { normaliseDecimal, rowVersionHex, ValueError } from './values.ts';

@@ -109,7 +109,10 @@ definitions:
     ]);
     const calendars =
       'version: 1\ncalendars:\n  A: { add: [2026-02-30] }\n  B: { joins: [B] }\ndefinitions:\n  - { name: a, mode: outbox }\n';
-    expect(issuesOf(calendars)).toEqual(['3 calendars.A.add[0]: must be a date, YYYY-MM-DD']);
+    expect(issuesOf(calendars)).toEqual([
+      '3 calendars.A.add[0]: must be a date, YYYY-MM-DD',
+      '4 calendars.B: calendars join in a circle: B → B',
+    ]);
     expect(issuesOf(calendars.replace('2026-02-30', '2026-02-28'))).toEqual([
       '4 calendars.B: calendars join in a circle: B → B',
     ]);

@@ -87,6 +87,7 @@ function open(mode: Mode, more?: string, name = 'one'): WatchSource {
     store,
     name,
     now: () => new Date('2026-09-30T18:00:00Z'),
+    today: () => '2026-09-30',
     monotonicMs: () => nowMs,
     logger: silentLogger,
     onGap: (reason) => gaps.push(reason),
@@ -243,6 +244,35 @@ describe.each(Object.keys(modes) as Mode[])('mode %s', (mode) => {
     expect(await source.checkRead()).toContain('can read');
   });
 
+  it('backfills what was there before the start, by as-of date, after a dry run', async () => {
+    await insert(1);
+    await insert(2, { AsOf: `'2026-09-29'` });
+    const source = open(mode, 'start: now');
+    expect(await drain(source)).toEqual([]);
+    const range = { from: '2026-09-30', to: '2026-10-01' };
+    expect((await source.backfill(range, true)).map(({ state }) => state)).toEqual(['baseline']);
+    expect(await drain(source)).toEqual([]);
+    expect(await source.backfill(range, false)).toHaveLength(1);
+    nowMs += 10_000;
+    const seen = [...(await drain(source)), ...(await drain(source))];
+    expect(seen).toEqual(['1:50']);
+    expect((await source.published(range)).map(({ eventId }) => eventId)).toEqual(['event-1']);
+    expect(await source.published({ from: '2026-09-01', to: '2026-09-29' })).toEqual([]);
+  });
+
+  it('knows the last tick that was worked off, also after another took over', async () => {
+    const source = open(mode);
+    expect(await source.lastTick()).toBeNull();
+    await source.tickDone(new Date('2026-09-30T18:00:00Z'));
+    await source.tickDone(new Date('2026-09-30T17:00:00Z'));
+    await insert(1);
+    await drain(source);
+    await source.close();
+    const next = open(mode, undefined, 'next');
+    expect(await next.lastTick()).toEqual(new Date('2026-09-30T18:00:00Z'));
+    expect(await source.lastTick()).toBeUndefined();
+  });
+
   it('survives deadlocks, lost connections and answers cut in the middle', async () => {
     if (target.simulator === undefined) return;
     const source = open(mode);
@@ -337,6 +367,7 @@ describe('query', () => {
       store,
       name: 'one',
       now: () => new Date('2026-09-28T06:00:00Z'),
+      today: () => '2026-09-28',
       monotonicMs: () => nowMs,
       logger: silentLogger,
     });

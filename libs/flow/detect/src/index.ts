@@ -11,4 +11,5 @@ export {
 } from './handle.ts';
 export { pollOnce, type PollOptions, type PollOutcome } from './poll.ts';
 export * from './ports.ts';
+export { replayEvent, type ReplayDeps, type ReplayOutcome } from './replay.ts';
 export { readRequest, type RequestReading } from './request.ts';

@@ -206,7 +206,7 @@ const common = {
   details: details.prefault({}),
   /** At most so many new rows, and as many whose lease ran out, in one claim. */
   batchSize: z.int().min(1).max(1_000).default(20),
-  leaseSeconds: z.int().min(5).max(3_600).default(60),
+  leaseSeconds: z.int().min(2).max(3_600).default(60),
   /** A row whose worker vanished so often becomes poison. A failing hub or store does not count. */
   maxAttempts: z.int().min(1).max(100).default(5),
   lastErrorLength: z.int().min(100).max(4_000).default(4_000),

@@ -3,6 +3,7 @@ import { checkReadable, describeConsistency, pingDatabase, readConsistency } fro
 import { SqlError } from '../client/errors.ts';
 import type { Cell, SqlRunner } from '../client/statement.ts';
 import type { OutboxDefinition } from '../definition/schema.ts';
+import { collect, pastOfOutbox, revive, type AsOfRange, type PastRow } from '../past.ts';
 import { claimStatement, rowStatus } from '../statements/claim.ts';
 import { detailsStatement, type ReadConsistency } from '../statements/details.ts';
 import { leaseStatements, type LeaseStatements } from '../statements/lease.ts';
@@ -197,6 +198,18 @@ export class OutboxSource {
   async explain(limit: number): Promise<readonly RowState[]> {
     const { resultSets } = await this.#runner.query(explainStatement(this.#definition), { limit });
     return (resultSets[0]?.rows ?? []).map((row) => rowState(this.#definition, row));
+  }
+
+  /** Rows that were published and lie in the range, oldest first. @throws SqlError */
+  async published(range: AsOfRange): Promise<readonly PastRow[]> {
+    return collect(pastOfOutbox(this.#runner, this.#definition, 'published', range));
+  }
+
+  /** Makes rows of the range that were put aside new again; with `dryRun` only names them. @throws SqlError */
+  async backfill(range: AsOfRange, dryRun: boolean): Promise<readonly PastRow[]> {
+    const rows = await collect(pastOfOutbox(this.#runner, this.#definition, 'poison', range));
+    if (!dryRun) for (const { requestId } of rows) await revive(this.#runner, this.#definition, requestId);
+    return rows;
   }
 
   /** The database's name, when it answers. @throws SqlError */

@@ -1,6 +1,6 @@
 import type { Logger } from '@xva/runtime';
 import { readConsistency } from '../checks.ts';
-import { localDate } from '../calendar/dates.ts';
+import type { IsoDate } from '../calendar/dates.ts';
 import type { SqlRunner } from '../client/statement.ts';
 import type { WatchDefinition } from '../definition/schema.ts';
 import type { ReadConsistency } from '../statements/details.ts';
@@ -9,7 +9,8 @@ import { changeTrackingReader } from './change-tracking-reader.ts';
 import { Lead } from './lead.ts';
 import { queryReader } from './query-reader.ts';
 import { rowversionReader } from './rowversion-reader.ts';
-import { WatchSource, type WatchCrashPoint } from './source.ts';
+import type { WatchCrashPoint } from './inspection.ts';
+import { WatchSource } from './source.ts';
 import type { DetectionStore } from './state.ts';
 
 export interface OpenWatchOptions {
@@ -19,6 +20,8 @@ export interface OpenWatchOptions {
   /** One name per process and start. */
   readonly name: string;
   readonly now: () => Date;
+  /** The date that a condition's `@today` stands for: that of the tick which is being worked off. */
+  readonly today: () => IsoDate;
   /** Milliseconds that only go forward. */
   readonly monotonicMs: () => number;
   readonly logger: Logger;
@@ -59,7 +62,7 @@ export function openWatch(options: OpenWatchOptions): WatchSource {
       case 'changeTracking':
         return changeTrackingReader(runner, definition);
       case 'query':
-        return queryReader(runner, definition, consistency, () => localDate(now(), definition.schedule.timezone));
+        return queryReader(runner, definition, consistency, options.today);
     }
   };
   const leaseMs = definition.leaseSeconds * 1000;

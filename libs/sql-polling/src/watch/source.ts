@@ -1,49 +1,18 @@
 import { SqlError } from '../client/errors.ts';
-import type { SqlRunner } from '../client/statement.ts';
-import type { WatchDefinition } from '../definition/schema.ts';
 import { detailRows } from '../outbox/rows.ts';
-import { checkReadable, describeConsistency, pingDatabase } from '../checks.ts';
-import type { Claimed, ClaimResult, ReadResult, ReleaseOptions, RowState } from '../outbox/source.ts';
-import { detailsBatch, type ReadConsistency } from '../statements/details.ts';
+import type { Claimed, ClaimResult, ReadResult, ReleaseOptions } from '../outbox/source.ts';
+import { detailsBatch } from '../statements/details.ts';
 import { ValueError } from '../values.ts';
-import type { ChangePage, ChangeReader, Gap } from './change.ts';
-import type { Lead } from './lead.ts';
+import type { ChangePage, Gap } from './change.ts';
+import { WatchInspection, type WatchOptions } from './inspection.ts';
 import { RowMemory, type Work } from './memory.ts';
-import { explainWatch } from './explain.ts';
 import { isNews, versionOf, type remembered } from './news.ts';
-import type { Cursor, DetectionStore } from './state.ts';
+import type { Cursor } from './state.ts';
 
 /** A change that is worked on; `version` names its event. */
 export interface ClaimedChange extends Claimed {
   readonly version: string;
 }
-
-export interface WatchOptions {
-  readonly runner: SqlRunner;
-  readonly definition: WatchDefinition;
-  readonly reader: ChangeReader;
-  readonly store: DetectionStore;
-  readonly lead: Lead;
-  /** Identifies table, columns and mapping; a cursor of another one is not gone on from. */
-  readonly fingerprint: string;
-  readonly consistency: () => Promise<ReadConsistency>;
-  readonly now: () => Date;
-  /** Milliseconds that only go forward. */
-  readonly monotonicMs: () => number;
-  readonly onGap: (reason: string) => void;
-  readonly crashPoint?: ((point: WatchCrashPoint) => void) | undefined;
-}
-
-/** Boundaries between steps of a definition that only reads, where tests end the process. */
-export const watchCrashPoints = [
-  'lead-taken',
-  'gap-noted',
-  'page-read',
-  'rows-begun',
-  'row-remembered',
-  'cursor-moved',
-] as const;
-export type WatchCrashPoint = (typeof watchCrashPoints)[number];
 
 /** Versions are repeated after a restore: where the database names its life, a position of another life counts for nothing. */
 function restoredReason(cursor: Cursor, page: ChangePage): string | undefined {
@@ -59,8 +28,7 @@ const silentPageRows = 500;
  * change on it is remembered as done. Ended anywhere, the next leader reads the page again, and what was published comes
  * out as the same events.
  */
-export class WatchSource {
-  readonly #options: WatchOptions;
+export class WatchSource extends WatchInspection {
   /** By key: what was claimed and is not done. */
   readonly #work = new Map<string, Work>();
   #page: { readonly cursor: Cursor; readonly next: Cursor; readonly more: boolean } | undefined;
@@ -69,12 +37,8 @@ export class WatchSource {
   readonly #memory: RowMemory;
 
   constructor(options: WatchOptions) {
-    this.#options = options;
+    super(options);
     this.#memory = new RowMemory(options.store, options.definition.name);
-  }
-
-  get definition(): WatchDefinition {
-    return this.#options.definition;
   }
 
   /**
@@ -85,17 +49,17 @@ export class WatchSource {
   async claim(limit: number): Promise<ClaimResult> {
     const none: ClaimResult = { claimed: [], poisoned: [] };
     for (;;) {
-      const wasHeld = this.#options.lead.isHeld;
-      const cursor = await this.#options.lead.hold(() => this.#fresh());
+      const wasHeld = this.options.lead.isHeld;
+      const cursor = await this.options.lead.hold(() => this.fresh());
       if (cursor === undefined) {
         this.#forget();
         return none;
       }
       if (!wasHeld) {
         this.#forget();
-        this.#options.crashPoint?.('lead-taken');
+        this.options.crashPoint?.('lead-taken');
       }
-      if (cursor.fingerprint !== this.#options.fingerprint) {
+      if (cursor.fingerprint !== this.options.fingerprint) {
         await this.#adopt(cursor);
         continue;
       }
@@ -107,7 +71,7 @@ export class WatchSource {
           continue;
         }
         await this.#take(cursor, page);
-        this.#options.crashPoint?.('page-read');
+        this.options.crashPoint?.('page-read');
       }
       const due = this.#due(limit);
       if (due.length > 0) return this.#begin(due);
@@ -123,10 +87,10 @@ export class WatchSource {
    * @throws SqlError
    */
   async readDetails(claimed: ClaimedChange): Promise<ReadResult> {
-    const { definition, reader, runner } = this.#options;
+    const { definition, reader, runner } = this.options;
     const work = this.#workOf(claimed);
     if (work === undefined) return { outcome: 'lease-lost' };
-    const consistency = await this.#options.consistency();
+    const consistency = await this.options.consistency();
     const { book, asOf, cut, scenario, revision } = claimed.row.fields;
     const text = (value: string | number | boolean | null): string | null => (value === null ? null : String(value));
     const statement = detailsBatch(definition, consistency, reader.own.sql, {
@@ -166,7 +130,7 @@ export class WatchSource {
 
   /** False when another process leads now. */
   async renew(claimed: ClaimedChange): Promise<boolean> {
-    const cursor = await this.#options.lead.hold(() => this.#fresh());
+    const cursor = await this.options.lead.hold(() => this.fresh());
     return cursor !== undefined && this.#workOf(claimed) !== undefined;
   }
 
@@ -186,74 +150,61 @@ export class WatchSource {
     if (attempts >= this.definition.maxAttempts) {
       return (await this.poison(claimed, `attempts used up; ${reason}`)) ? 'poisoned' : 'lease-lost';
     }
-    work.restsUntilMs = this.#options.monotonicMs() + options.delayMs;
+    work.restsUntilMs = this.options.monotonicMs() + options.delayMs;
     return (await this.#remember(work, { state: 'failing', attempts, reason })) ? 'released' : 'lease-lost';
   }
 
-  /** What the next poll would make of the rows. Changes nothing. @throws SqlError, ValueError, what the store throws */
-  async explain(limit: number): Promise<readonly RowState[]> {
-    return explainWatch(this.#options, () => this.#fresh(), limit);
+  /**
+   * Waits until this process leads, or another has been seen to be alive for the length of a lease. For a single pass: a
+   * process that starts cannot know how long the leader has been silent.
+   */
+  async waitForLead(sleep: (ms: number) => Promise<void>): Promise<boolean> {
+    const { lead, monotonicMs, definition } = this.options;
+    const leaseMs = definition.leaseSeconds * 1000;
+    for (const startedAtMs = monotonicMs(); ;) {
+      if ((await lead.hold(() => this.fresh())) !== undefined) return true;
+      if (monotonicMs() - startedAtMs > leaseMs * 1.5) return false;
+      await sleep(leaseMs / 10);
+    }
   }
 
-  /** The database's name, when it answers. @throws SqlError */
-  async ping(): Promise<string> {
-    return pingDatabase(this.#options.runner);
+  /** The last tick that was worked off, null before the first; undefined while another process leads. */
+  async lastTick(): Promise<Date | null | undefined> {
+    const cursor = await this.options.lead.hold(() => this.fresh());
+    if (cursor === undefined) return undefined;
+    return cursor.tick === null ? null : new Date(cursor.tick);
   }
 
-  /** The mode's own reading works, and every detail table and column can be read. @throws SqlError naming what is not so */
-  async checkRead(): Promise<string> {
-    const { runner, definition, reader } = this.#options;
-    const { scan, follow } = await reader.begin();
-    await reader.scan(scan, 1);
-    const page = await reader.follow(follow, 1);
-    if (page.outcome === 'gap') throw new Error(page.reason);
-    return checkReadable(runner, definition);
-  }
-
-  /** How details are read. @throws SqlError */
-  async checkConsistency(): Promise<string> {
-    return describeConsistency(await this.#options.consistency());
-  }
-
-  /** Where the definition stands. @throws what the store throws */
-  async checkState(): Promise<string> {
-    const record = (await this.#options.store.readLead(this.definition.name))?.value;
-    if (record === undefined) return 'not begun yet';
-    const { phase, gap } = record.cursor;
-    const read = gap === null ? '' : `; everything was read again at ${gap.at}: ${gap.reason}`;
-    return `${phase}, led by ${record.leader ?? 'nobody'}${read}`;
+  /** Notes a tick as worked off, if this process leads and none later was. @throws LeadLostError; what the store throws */
+  async tickDone(tick: Date): Promise<void> {
+    const cursor = await this.options.lead.hold(() => this.fresh());
+    if (cursor === undefined || (cursor.tick !== null && new Date(cursor.tick) >= tick)) return;
+    await this.options.lead.save({ ...cursor, tick: tick.toISOString() });
   }
 
   /** Lets another process take over at once. */
   async close(): Promise<void> {
     this.#forget();
-    await this.#options.lead.release();
-  }
-
-  async #fresh(): Promise<Cursor> {
-    const { reader, definition, fingerprint } = this.#options;
-    const { scan, follow, life } = await reader.begin();
-    const phase = definition.start === 'now' ? 'baseline' : 'scan';
-    return { phase, position: scan, followFrom: follow, incarnation: 1, life, fingerprint, gap: null };
+    await this.options.lead.release();
   }
 
   /** After a gap everything is read once more; what is known with the same content fires nothing. */
   async #readAgain(cursor: Cursor, reason: string): Promise<void> {
-    const { reader, lead, fingerprint, now } = this.#options;
+    const { reader, lead, fingerprint, now } = this.options;
     this.#forget();
     const { scan, follow, life } = await reader.begin();
     const gap = { reason, at: now().toISOString() };
     // A baseline that was not through goes on being one.
     const phase = cursor.phase === 'baseline' ? 'baseline' : 'scan';
     const incarnation = cursor.incarnation + 1;
-    await lead.save({ phase, position: scan, followFrom: follow, incarnation, life, fingerprint, gap });
-    this.#options.onGap(reason);
-    this.#options.crashPoint?.('gap-noted');
+    await lead.save({ ...cursor, phase, position: scan, followFrom: follow, incarnation, life, fingerprint, gap });
+    this.options.onGap(reason);
+    this.options.crashPoint?.('gap-noted');
   }
 
   /** Another table or condition under the same name: everything is read, and keys that are known fire nothing. */
   async #adopt(cursor: Cursor): Promise<void> {
-    const { reader, lead, fingerprint } = this.#options;
+    const { reader, lead, fingerprint } = this.options;
     this.#forget();
     const { scan, follow, life } = await reader.begin();
     const phase = cursor.phase === 'baseline' ? 'baseline' : 'adopt';
@@ -262,7 +213,7 @@ export class WatchSource {
   }
 
   #read(cursor: Cursor, limit: number): Promise<ChangePage | Gap> {
-    const { reader } = this.#options;
+    const { reader } = this.options;
     if (cursor.phase === 'follow') return reader.follow(cursor.position, limit);
     return reader.scan(cursor.position, cursor.phase === 'scan' ? limit : Math.max(limit, silentPageRows));
   }
@@ -298,7 +249,7 @@ export class WatchSource {
   }
 
   #due(limit: number): readonly Work[] {
-    const nowMs = this.#options.monotonicMs();
+    const nowMs = this.options.monotonicMs();
     return [...this.#work.values()].filter(({ restsUntilMs }) => restsUntilMs <= nowMs).slice(0, limit);
   }
 
@@ -325,7 +276,7 @@ export class WatchSource {
         return { claimed: { requestId, leaseToken: version, attempts, row, version } };
       }),
     );
-    this.#options.crashPoint?.('rows-begun');
+    this.options.crashPoint?.('rows-begun');
     return {
       claimed: begun.flatMap(({ claimed }) => claimed ?? []),
       poisoned: begun.flatMap(({ poisoned }) => poisoned ?? []),
@@ -336,14 +287,16 @@ export class WatchSource {
   async #turnPage(): Promise<boolean> {
     const page = this.#page;
     if (page === undefined) return false;
-    const { lead, monotonicMs } = this.#options;
+    const { lead, monotonicMs } = this.options;
     const moved = page.next.position !== page.cursor.position || page.next.phase !== page.cursor.phase;
     const idle = !page.more && this.#pageWasEmpty;
     // An idle table's cursor is written now and then only: what it skips over is cheap to read again.
     if (moved && (!idle || monotonicMs() - this.#savedAtMs > 10_000)) {
-      await lead.save(page.next);
+      const { phase, position, life } = page.next;
+      const now = (await lead.hold(() => this.fresh())) ?? page.cursor;
+      await lead.save({ ...now, phase, position, life });
       this.#savedAtMs = monotonicMs();
-      this.#options.crashPoint?.('cursor-moved');
+      this.options.crashPoint?.('cursor-moved');
     }
     this.#page = undefined;
     this.#pageWasEmpty = true;
@@ -358,7 +311,7 @@ export class WatchSource {
     if (work === undefined || !(await this.#remember(work, now))) return false;
     this.#work.delete(claimed.requestId);
     this.#pageWasEmpty = false;
-    this.#options.crashPoint?.('row-remembered');
+    this.options.crashPoint?.('row-remembered');
     return true;
   }
 

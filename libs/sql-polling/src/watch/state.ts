@@ -16,6 +16,8 @@ export interface Cursor {
   readonly life: string | null;
   /** What the position is a position in: that of another table or condition cannot be gone on from. */
   readonly fingerprint: string;
+  /** The schedule's last tick that was worked off (ISO 8601), so that a restart or another leader knows which were missed. */
+  readonly tick: string | null;
   /** The last gap, for people: why everything was read again, and when. */
   readonly gap: { readonly reason: string; readonly at: string } | null;
 }
