@@ -69,6 +69,27 @@ CROSS = {
     "maturityDate": "2031-10-06",
 }
 
+BASIS = {
+    "currency": "EUR",
+    "notional": "10000000",
+    "payIndex": "EUR-EURIBOR-6M",
+    "paySpread": "0",
+    "receiveIndex": "EUR-ESTER",
+    "receiveSpread": "0.0008",
+    "startDate": "2026-10-02",
+    "maturityDate": "2031-10-02",
+}
+FX_SWAP = {
+    "nearDate": "2026-10-05",
+    "nearBoughtCurrency": "EUR",
+    "nearBoughtAmount": "1000000",
+    "nearSoldCurrency": "USD",
+    "nearSoldAmount": "1172500",
+    "farDate": "2027-10-05",
+    "farBoughtAmount": "1202000",
+    "farSoldAmount": "1000000",
+}
+
 Message = dict[str, Any]
 
 

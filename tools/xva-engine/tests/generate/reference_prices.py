@@ -20,11 +20,15 @@ OVERNIGHT = {
     "EUR-ESTER": ("EUR", "2D", 2, 1, ql.Estr, ql.Actual360(), ql.TARGET()),
     "USD-SOFR": ("USD", "2D", 2, 2, ql.Sofr, ql.Actual360(), ql.UnitedStates(ql.UnitedStates.SOFR)),
     "GBP-SONIA": ("GBP", "0D", 0, 0, ql.Sonia, A365, ql.UnitedKingdom()),
+    "CHF-SARON": ("CHF", "2D", 2, 2, ql.Saron, ql.Actual360(), ql.Switzerland()),
+    "JPY-TONAR": ("JPY", "2D", 2, 2, ql.Tonar, A365, ql.Japan()),
 }
 FX_CALENDARS = {
     "USD": ql.UnitedStates(ql.UnitedStates.Settlement),
     "GBP": ql.UnitedKingdom(),
     "BRL": ql.Brazil(),
+    "CHF": ql.Switzerland(),
+    "JPY": ql.Japan(),
 }
 Terms = dict[str, str]
 
@@ -44,6 +48,8 @@ class Market:
         self.discount: dict[str, Any] = {}
         self.indices: dict[str, Any] = {}
         for name, (code, lag_text, lag, payment_lag, index, _, _) in OVERNIGHT.items():
+            if f"FX/RATE/EUR/{code}" not in quotes and code != "EUR":
+                continue
             helpers = [
                 ql.OISRateHelper(
                     lag,
@@ -62,7 +68,8 @@ class Market:
         zeros = [self.quotes[f"ZERO/RATE/BRL/BRL1D/A365/{pillar}"] for pillar in BRL_PILLARS]
         factors = [math.exp(-zero * A365.yearFraction(AS_OF, date)) for zero, date in zip(zeros, dates, strict=True)]
         self.discount["BRL"] = _curve(ql.DiscountCurve([AS_OF, *dates], [1.0, *factors], A365))
-        self.spots = {"EUR": 1.0, **{code: self._rate_of_today(code) for code in FX_CALENDARS}}
+        quoted = [code for code in FX_CALENDARS if f"FX/RATE/EUR/{code}" in quotes]
+        self.spots = {"EUR": 1.0, **{code: self._rate_of_today(code) for code in quoted}}
 
     def _rate_of_today(self, code: str) -> float:
         """The quote is for the spot date; what a euro of today is worth follows by both discount curves."""
@@ -167,6 +174,12 @@ def price_swap(market: Market, terms: Terms) -> float:
     return float(rate_swap(market, terms).NPV()) / market.spots[terms["currency"]]
 
 
+def _growth(index: Any, start: ql.Date, end: ql.Date) -> float:
+    """What one unit grows to over a coupon: at par, so that a stub earns the curve's rate of its own length."""
+    curve = index.forwardingTermStructure()
+    return float(curve.discount(start) / curve.discount(end))
+
+
 def price_cross_currency_swap(market: Market, terms: Terms) -> float:
     """A floating leg with notionals exchanged is worth what it pays above its own curve; coupon by coupon here."""
     total = 0.0
@@ -182,11 +195,7 @@ def price_cross_currency_swap(market: Market, terms: Terms) -> float:
         index, value = market.indices[index_name], 0.0
         for start, end in itertools.pairwise(dates):
             accrual = index.dayCounter().yearFraction(start, end)
-            if index_name == "EUR-EURIBOR-6M":
-                growth = 1 + accrual * (index.fixing(index.fixingDate(start)) + spread)
-            else:
-                curve = market.discount[currency]
-                growth = curve.discount(start) / curve.discount(end) + accrual * spread
+            growth = _growth(index, start, end) + accrual * spread
             payment = calendar.advance(end, lag, ql.Days)
             value += notional * (growth - 1) * market.factor(currency, payment)
         value += notional * market.factor(currency, dates[-1]) - notional * market.factor(currency, dates[0])
@@ -229,7 +238,48 @@ def price_swaption(market: Market, terms: Terms) -> float:
     return (1 if long else -1) * float(swaption.NPV()) / market.spots[terms["currency"]]
 
 
+def price_basis_swap(market: Market, terms: Terms) -> float:
+    """Coupon by coupon, each leg on its own calendar and payment lag."""
+    total = 0.0
+    for side, sign in (("pay", -1), ("receive", 1)):
+        name, spread = terms[f"{side}Index"], float(terms[f"{side}Spread"])
+        overnight = name in OVERNIGHT
+        calendar, lag = (OVERNIGHT[name][6], OVERNIGHT[name][3]) if overnight else (ql.TARGET(), 0)
+        index = market.indices[name]
+        for start, end in itertools.pairwise(list(_schedule(terms, "1Y" if overnight else "6M", calendar))):
+            accrual = index.dayCounter().yearFraction(start, end)
+            curve = market.discount[terms["currency"]]
+            interest = _growth(index, start, end) - 1 + accrual * spread
+            payment = calendar.advance(end, lag, ql.Days)
+            total += sign * float(terms["notional"]) * interest * curve.discount(payment)
+    return total / market.spots[terms["currency"]]
+
+
+def price_fx_swap(market: Market, terms: Terms) -> float:
+    """Two forwards; a near date that is past is no more."""
+    legs = {
+        "nearDate": ("nearBoughtCurrency", "nearBoughtAmount", "nearSoldCurrency", "nearSoldAmount"),
+        "farDate": ("nearSoldCurrency", "farBoughtAmount", "nearBoughtCurrency", "farSoldAmount"),
+    }
+    return sum(
+        price_forward(
+            market,
+            {
+                "valueDate": terms[date],
+                "boughtCurrency": terms[bought],
+                "boughtAmount": terms[bought_amount],
+                "soldCurrency": terms[sold],
+                "soldAmount": terms[sold_amount],
+            },
+        )
+        for date, (bought, bought_amount, sold, sold_amount) in legs.items()
+        if day(terms[date]) > AS_OF
+    )
+
+
 PRICERS = {
+    "BasisSwap": price_basis_swap,
+    "FxSwap": price_fx_swap,
     "RateSwap": price_swap,
     "CrossCurrencySwap": price_cross_currency_swap,
     "FxForward": price_forward,

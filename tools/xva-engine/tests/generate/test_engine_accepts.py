@@ -16,7 +16,8 @@ from xva_engine.sample import frozen_request
 NUMBERS = ("CVA", "DVA", "BaselEPE", "BaselEEPE")
 
 
-def _assert_complete(result: EngineRun, manifest: Manifest) -> None:
+def assert_complete(result: EngineRun, manifest: Manifest) -> None:
+    """Nothing in the log, every trade and netting set in every report, every figure a number."""
     assert result.log == []
     assert result.errors == "[]"
     trades = {trade.trade_id: item.id for item in manifest.netting_sets for trade in item.trades}
@@ -37,7 +38,7 @@ def _assert_complete(result: EngineRun, manifest: Manifest) -> None:
 
 def test_the_small_book_runs(tmp_path: Path) -> None:
     package = req.package(frozen_request("small"))
-    _assert_complete(run(package, tmp_path), package.manifest)
+    assert_complete(run(package, tmp_path), package.manifest)
 
 
 def test_the_demo_book_runs_on_few_samples(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_the_demo_book_runs_on_few_samples(tmp_path: Path) -> None:
     request["settings"]["samples"] = 2
     package = req.package(request)
     assert package.manifest.warnings
-    _assert_complete(run(package, tmp_path), package.manifest)
+    assert_complete(run(package, tmp_path), package.manifest)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_bases_and_crosses_run(base: str, trades: list[req.Message], tmp_path: P
         request["quotes"] += [{"key": f"FX/RATE/{pair}", "value": value} for pair, value in crosses[base].items()]
     package = req.package(request)
     assert package.manifest.refusals == []
-    _assert_complete(run(package, tmp_path), package.manifest)
+    assert_complete(run(package, tmp_path), package.manifest)
 
 
 @pytest.mark.parametrize("direction", ["Bilateral", "CallOnly", "PostOnly"])

@@ -124,7 +124,7 @@ SET_ROWS: list[tuple[str, Damage, set[str], str, str, str]] = [
         "IRS_0000",
         "above 10000000000000",
     ),
-    ("unknown ccy", _terms("FXF_0000", boughtCurrency="CHF"), {"NS_BALTIC"}, "unknown-currency", "FXF_0000", "CHF"),
+    ("unknown ccy", _terms("FXF_0000", boughtCurrency="SEK"), {"NS_BALTIC"}, "unknown-currency", "FXF_0000", "SEK"),
     (
         "unsupported ccy",
         _terms("SWPT_0000", currency="BRL"),
@@ -215,7 +215,7 @@ SET_ROWS: list[tuple[str, Damage, set[str], str, str, str]] = [
         "NS_ELBE",
         "2 times",
     ),
-    ("CSA currency", _csa("NS_ELBE", currency="CHF"), {"NS_ELBE"}, "bad-csa", "NS_ELBE.csa.currency", "CHF"),
+    ("CSA currency", _csa("NS_ELBE", currency="SEK"), {"NS_ELBE"}, "bad-csa", "NS_ELBE.csa.currency", "SEK"),
     ("CSA index", _csa("NS_ELBE", index="EUR-EURIBOR-6M"), {"NS_ELBE"}, "bad-csa", "NS_ELBE.csa.index", "no overnight"),
     ("CSA amount", _csa("NS_ELBE", thresholdPay="-1"), {"NS_ELBE"}, "bad-csa", "NS_ELBE.csa.thresholdPay", "negative"),
     (
@@ -307,7 +307,7 @@ GLOBAL_ROWS: list[tuple[str, Damage, str, str]] = [
     ("Sunday", _as_of("2026-09-27"), "as-of-not-business-day", "2026-09-27"),
     ("holiday", _as_of("2026-12-25"), "as-of-not-business-day", "2026-12-25"),
     ("ancient", _as_of("0999-01-04"), "bad-as-of", "0999-01-04"),
-    ("base currency", _settings(baseCurrency="CHF"), "unsupported-base-currency", "CHF"),
+    ("base currency", _settings(baseCurrency="SEK"), "unsupported-base-currency", "SEK"),
     ("base without surface", _settings(baseCurrency="BRL"), "unsupported-base-currency", "BRL"),
     ("quantile", _settings(quantile="1.5"), "bad-quantile", "quantile"),
     ("grid order", _settings(grid=["1Y", "6M"]), "bad-grid", "grid"),
