@@ -80,7 +80,8 @@ function wholeNumber(values: Values, name: 'port' | 'control-port' | 'from' | 'c
 function positive(values: Values, name: (typeof stringOptions)[number]): number | undefined {
   const text = values[name];
   if (text === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(text) || Number(text) === 0) throw new UsageError(`--${name} '${text}' is not a number from 1`);
+  if (!/^\d{1,15}$/.test(text) || Number(text) === 0)
+    throw new UsageError(`--${name} '${text}' is not a number from 1`);
   return Number(text);
 }
 

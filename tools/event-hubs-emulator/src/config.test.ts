@@ -28,7 +28,13 @@ describe('Config.json', () => {
   it('takes several namespaces, retention, throughput units and authorization rules with two keys', () => {
     const rule = { Name: 'reader', Rights: ['Listen'], PrimaryKey: 'k1', SecondaryKey: 'k2' };
     const root = { Name: 'RootManageSharedAccessKey', Rights: ['Manage', 'Send', 'Listen'], PrimaryKey: 'own' };
-    const entity = { Name: 'eh', PartitionCount: 1, RetentionHours: 2, RetentionBytes: 1000, AuthorizationRules: [rule] };
+    const entity = {
+      Name: 'eh',
+      PartitionCount: 1,
+      RetentionHours: 2,
+      RetentionBytes: 1000,
+      AuthorizationRules: [rule],
+    };
     const namespaces = [
       { Type: 'EventHub', Name: 'one', Entities: [entity], ThroughputUnits: 2 },
       { Type: 'EventHub', Name: 'two', Entities: [{ Name: 'eh', PartitionCount: 1 }], AuthorizationRules: [root] },

@@ -14,12 +14,15 @@ describe('who may do what', () => {
   afterEach(() => stack.close());
 
   const as = (emulator: StartedEventHubsEmulator, { name, key }: SharedAccessPolicy): string =>
-    emulator.connectionString.replace(/SharedAccessKeyName=.*?;SharedAccessKey=.*?;/, `SharedAccessKeyName=${name};SharedAccessKey=${key};`);
+    emulator.connectionString.replace(
+      /SharedAccessKeyName=.*?;SharedAccessKey=.*?;/,
+      `SharedAccessKeyName=${name};SharedAccessKey=${key};`,
+    );
 
   const outcomeOf = async (work: Promise<unknown>): Promise<string> =>
     work.then(
       () => 'yes',
-      (error: { code?: string }) => error.code ?? String(error),
+      (error: unknown) => (error as { code?: string }).code ?? 'an error without a code',
     );
 
   it('is what the claims of a policy say, for the namespace or for one hub', async () => {
@@ -97,7 +100,7 @@ describe('who may do what', () => {
     const filled = emulator.registry.hub(hub).partitions.filter(({ log }) => !log.info.isEmpty);
     expect(filled).toHaveLength(1);
     const events = await receive(stack.consumer(emulator.connectionString), 3, undefined, filled[0]!.id);
-    expect(events.map((event) => [event.body, event.systemProperties?.['x-opt-publisher']])).toEqual([
+    expect(events.map((event): unknown[] => [event.body, event.systemProperties?.['x-opt-publisher']])).toEqual([
       ['a', 'desk-7'],
       ['b', 'desk-7'],
       ['c', 'desk-7'],

@@ -96,9 +96,7 @@ describe('idempotent producers', () => {
     const client = new EventHubBufferedProducerClient(emulator.connectionString, hub, {
       enableIdempotentRetries: true,
       maxWaitTimeInMs: 10,
-      onSendEventsErrorHandler: async ({ error }) => {
-        failures.push(error);
-      },
+      onSendEventsErrorHandler: ({ error }) => void failures.push(error),
       retryOptions: { maxRetries: 20, retryDelayInMs: 10, timeoutInMs: 1100 },
     });
     const bodies = Array.from({ length: 60 }, (_, index) => index);

@@ -6,7 +6,8 @@ import { filterExpression, parseAddress, parseFilter } from './address.ts';
 import type { ReadRequest } from './delivery-link.ts';
 import { condition } from './errors.ts';
 import type { PublishTarget } from './publish-link.ts';
-import { desiredCapabilities, type AmqpError, type IncomingLink, type OutgoingLink } from './rhea.ts';
+import { desiredCapabilities } from './rhea.ts';
+import type { AmqpError, IncomingLink, OutgoingLink } from './rhea-shapes.ts';
 import type { Service } from './service.ts';
 
 const metricsCapability = 'com.microsoft:enable-receiver-runtime-metric';
@@ -31,6 +32,11 @@ function textProperty(link: OutgoingLink, name: string): string | undefined {
 function numberProperty(link: OutgoingLink | IncomingLink, name: string): number | undefined {
   const value = link.properties?.[name];
   return value === undefined || value === null ? undefined : Number(value);
+}
+
+/** An address that is no text names nothing. */
+export function textOf(address: unknown): string {
+  return typeof address === 'string' ? address : '';
 }
 
 function authorize(grants: Grants, address: string, claim: Claim, nowMs: number): void {
@@ -71,7 +77,7 @@ export function resolvePublishing(
   service: Service,
   grants: Grants,
 ): { readonly target: PublishTarget; readonly stamp: ProducerStamp | undefined } {
-  const address = link.target?.address ?? '';
+  const address = textOf(link.target?.address);
   const parsed = parseAddress(address);
   if (parsed.kind !== 'hub' && parsed.kind !== 'publisher') refuseUnserved(`the target '${address}'`);
   const hub = service.registry.hub(parsed.hub);
@@ -90,7 +96,7 @@ export function resolveReading(
   service: Service,
   grants: Grants,
 ): { readonly partition: Partition; readonly request: ReadRequest } {
-  const address = link.source?.address ?? '';
+  const address = textOf(link.source?.address);
   const parsed = parseAddress(address);
   if (parsed.kind !== 'reader') refuseUnserved(`the source '${address}'`);
   const hub = service.registry.hub(parsed.hub);

@@ -1,5 +1,6 @@
 import { checkToken, type Grants } from '../auth/sas.ts';
-import { typed, type RequestMessage } from './rhea.ts';
+import { typed } from './rhea.ts';
+import type { RequestMessage } from './rhea-shapes.ts';
 import type { Service } from './service.ts';
 
 /** An answer to a request: status as in HTTP, and a body for `$management`. */

@@ -1,26 +1,22 @@
 import type { Socket } from 'node:net';
 import { Grants } from '../auth/sas.ts';
 import { parseAddress } from './address.ts';
-import { AttachRefused, resolvePublishing, resolveReading } from './attach.ts';
+import { AttachRefused, resolvePublishing, resolveReading, textOf } from './attach.ts';
 import { putToken, replyMessage, type Reply } from './cbs.ts';
 import { DeliveryLink } from './delivery-link.ts';
 import { condition, faultError, toAmqpError } from './errors.ts';
 import { manage } from './management.ts';
 import { producerNames } from '../events/publication.ts';
 import { PublishLink } from './publish-link.ts';
-import {
-  acceptConnection,
-  accept,
-  decodeRequest,
-  formatOf,
-  typed,
-  type AmqpConnection,
-  type AmqpError,
-  type AmqpSession,
-  type IncomingLink,
-  type MessageContext,
-  type OutgoingLink,
-} from './rhea.ts';
+import { accept, acceptConnection, decodeRequest, formatOf, typed } from './rhea.ts';
+import type {
+  AmqpConnection,
+  AmqpError,
+  AmqpSession,
+  IncomingLink,
+  MessageContext,
+  OutgoingLink,
+} from './rhea-shapes.ts';
 import type { Service } from './service.ts';
 
 const requestCredit = 100;
@@ -41,17 +37,22 @@ export class ClientConnection {
   constructor(socket: Socket, service: Service) {
     this.#socket = socket;
     this.#service = service;
-    this.#connection = acceptConnection(socket, () => this.#wakeAll());
+    this.#connection = acceptConnection(socket, {
+      onFlow: () => this.#wakeAll(),
+      onViolation: (error) => service.transcript.add({ kind: 'violation', ...error }),
+      // Somewhat oversize publications are to be refused one by one, as the service does.
+      maxDeliveryBytes: 8 * service.maxMessageBytes,
+    });
     this.#listen();
   }
 
   #listen(): void {
     const connection = this.#connection;
     connection.on('receiver_open', ({ receiver }) => {
-      this.#attach('sender', receiver, receiver.target?.address ?? '', () => this.#openIncoming(receiver));
+      this.#attach('sender', receiver, textOf(receiver.target?.address), () => this.#openIncoming(receiver));
     });
     connection.on('sender_open', ({ sender }) => {
-      this.#attach('receiver', sender, sender.source?.address ?? '', () => this.#openOutgoing(sender));
+      this.#attach('receiver', sender, textOf(sender.source?.address), () => this.#openOutgoing(sender));
     });
     connection.on('message', (context) => this.#message(context));
     connection.on('sender_draining', ({ sender }) => this.#delivering.get(sender)?.drain());
@@ -64,7 +65,7 @@ export class ClientConnection {
     for (const event of ['session_close', 'session_error'] as const) {
       connection.on(event, ({ session }) => this.#forgetSession(session));
     }
-    for (const event of ['connection_close', 'connection_error', 'disconnected', 'protocol_error', 'error'] as const) {
+    for (const event of ['connection_close', 'connection_error', 'disconnected'] as const) {
       connection.on(event, (fault) => {
         const reason = fault instanceof Error ? fault.message : undefined;
         this.#service.transcript.add({ kind: 'connection', event, reason });
@@ -90,7 +91,7 @@ export class ClientConnection {
   }
 
   #openIncoming(link: IncomingLink): void {
-    const { kind } = parseAddress(link.target?.address ?? '');
+    const { kind } = parseAddress(textOf(link.target?.address));
     if (kind === 'cbs' || kind === 'management') {
       this.#requesting.set(link, kind);
       link.add_credit(requestCredit);
@@ -112,7 +113,7 @@ export class ClientConnection {
     // Everything goes to clients settled: rhea keeps unsettled deliveries of a session in one ring, and Python never
     // settles, so that its links would stall for good once the ring is full.
     link.local.attach.snd_settle_mode = 1;
-    const { kind } = parseAddress(link.source?.address ?? '');
+    const { kind } = parseAddress(textOf(link.source?.address));
     if (kind === 'cbs' || kind === 'management') {
       this.#replying.set(link, kind);
       return;
@@ -125,7 +126,7 @@ export class ClientConnection {
       throw new AttachRefused(admission);
     }
     this.#delivering.set(link, reader);
-    void reader.start();
+    reader.start().catch((error: unknown) => this.#broke(error));
   }
 
   /** Detaches the links whose tokens have expired and were not put anew. */
@@ -133,17 +134,19 @@ export class ClientConnection {
     const nowMs = this.#service.now();
     const expired = (address: string, claim: 'Send' | 'Listen'): AmqpError | undefined => {
       const refusal = this.#grants.refusal(address, claim, nowMs);
-      return refusal === '' ? undefined : { condition: condition.unauthorized, description: `ExpiredToken: ${refusal}` };
+      return refusal === ''
+        ? undefined
+        : { condition: condition.unauthorized, description: `ExpiredToken: ${refusal}` };
     };
     for (const [link, publishing] of this.#publishing) {
-      const error = expired(link.target?.address ?? '', 'Send');
+      const error = expired(textOf(link.target?.address), 'Send');
       if (error === undefined) continue;
       publishing.dispose();
       this.#publishing.delete(link);
       link.close(error);
     }
     for (const [link, reader] of this.#delivering) {
-      const error = expired(link.source?.address ?? '', 'Listen');
+      const error = expired(textOf(link.source?.address), 'Listen');
       if (error === undefined) continue;
       this.#delivering.delete(link);
       reader.close(error);
@@ -159,7 +162,10 @@ export class ClientConnection {
       this.#request(node, receiver.session, message);
       return;
     }
-    void this.#publishing.get(receiver)?.receive(delivery, message, formatOf(context));
+    this.#publishing
+      .get(receiver)
+      ?.receive(delivery, message, formatOf(context))
+      .catch((error: unknown) => this.#broke(error));
   }
 
   #request(node: RequestNode, session: AmqpSession, payload: Buffer): void {
@@ -187,6 +193,12 @@ export class ClientConnection {
 
   #wakeAll(): void {
     for (const reader of this.#delivering.values()) reader.wake();
+  }
+
+  /** Something that has no link to be told on: the connection goes, the process stays. */
+  #broke(error: unknown): void {
+    this.#service.transcript.add({ kind: 'broken', error: String(error) });
+    this.#kill();
   }
 
   #kill(): void {

@@ -4,7 +4,7 @@ import type { Partition } from '../hubs/hub.ts';
 import type { Reader } from '../hubs/readers.ts';
 import type { StartPosition } from '../log/position.ts';
 import { condition, faultError, toAmqpError } from './errors.ts';
-import type { AmqpError, OutgoingLink } from './rhea.ts';
+import type { AmqpError, OutgoingLink } from './rhea-shapes.ts';
 import type { Service } from './service.ts';
 
 const burstEvents = 500;

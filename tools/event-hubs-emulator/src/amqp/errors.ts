@@ -1,14 +1,10 @@
 import type { FaultAction } from '@xva/emulator-kit';
 import { AmqpDecodeError } from '../events/encoding.ts';
 import { EntityNotFoundError } from '../hubs/hub.ts';
-import {
-  OutOfOrderSequenceError,
-  ProducerEpochStolenError,
-  ProducerStampError,
-} from '../hubs/producers.ts';
+import { OutOfOrderSequenceError, ProducerEpochStolenError, ProducerStampError } from '../hubs/producers.ts';
 import { PositionPastEndError } from '../log/position.ts';
 import { FilterError } from './address.ts';
-import type { AmqpError } from './rhea.ts';
+import type { AmqpError } from './rhea-shapes.ts';
 
 /** Conditions that the clients translate into their own errors. */
 export const condition = {

@@ -2,7 +2,8 @@ import type { Grants } from '../auth/sas.ts';
 import { EntityNotFoundError, type Hub } from '../hubs/hub.ts';
 import type { Reply } from './cbs.ts';
 import { condition } from './errors.ts';
-import { typed, type RequestMessage } from './rhea.ts';
+import { typed } from './rhea.ts';
+import type { RequestMessage } from './rhea-shapes.ts';
 import type { Service } from './service.ts';
 
 function readHub(hub: Hub): unknown {

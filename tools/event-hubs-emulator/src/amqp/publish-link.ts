@@ -4,7 +4,8 @@ import type { Hub, Partition } from '../hubs/hub.ts';
 import { partitionOfKey } from '../hubs/partition-key.ts';
 import { ProducerStampError, advanceSequence, type ProducerStamp } from '../hubs/producers.ts';
 import { condition, faultError, toAmqpError } from './errors.ts';
-import { accept, reject, type AmqpError, type IncomingDelivery, type IncomingLink } from './rhea.ts';
+import { accept, reject } from './rhea.ts';
+import type { AmqpError, IncomingDelivery, IncomingLink } from './rhea-shapes.ts';
 import type { Service } from './service.ts';
 
 const creditWindow = 300;
@@ -98,9 +99,7 @@ export class PublishLink {
     const { publisher, producer } = this.#target;
     const { stamps } = publication;
     const events =
-      publisher === undefined
-        ? publication.events
-        : publication.events.map((event) => withPublisher(event, publisher));
+      publisher === undefined ? publication.events : publication.events.map((event) => withPublisher(event, publisher));
     if (producer === undefined) {
       await partition.log.append(events);
       return;

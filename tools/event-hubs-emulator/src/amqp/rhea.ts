@@ -1,133 +1,21 @@
 import type { Socket } from 'node:net';
 import rhea from 'rhea';
+import { scanSections } from '../events/encoding.ts';
+import { guard, maxFrameBytes, maxHandle, type ConnectionHooks } from './connection-guard.ts';
+import type {
+  AmqpConnection,
+  AmqpError,
+  AmqpValue,
+  IncomingDelivery,
+  MessageContext,
+  PrivateConnection,
+  RequestMessage,
+} from './rhea-shapes.ts';
 
 /**
- * The one place that knows rhea (3.0.5), and its insides: whole-width frames, corked writes and raw payloads cannot be
+ * With `rhea-shapes.ts` and `connection-guard.ts` the one place that knows rhea (3.0.5), and its insides: whole-width frames, corked writes and raw payloads cannot be
  * had through its public interface. The tests with the official clients tell when another version breaks this.
  */
-
-export interface AmqpError {
-  readonly condition: string;
-  readonly description: string;
-}
-
-/** A wrapped AMQP value, or a plain one whose type rhea chooses. */
-export type AmqpValue = unknown;
-
-export interface AmqpSession {
-  readonly outgoing: {
-    readonly next_delivery_id: number;
-    readonly next_pending_delivery: number;
-    available(): number;
-    transfer_window(): number;
-  };
-}
-
-interface Terminus {
-  readonly address?: string | null;
-  readonly filter?: Readonly<Record<string, unknown>> | null;
-}
-
-interface AmqpLink {
-  readonly name: string;
-  readonly session: AmqpSession;
-  readonly source: Terminus | null;
-  readonly target: Terminus | null;
-  readonly properties: Readonly<Record<string, unknown>> | null | undefined;
-  readonly desired_capabilities: string | readonly string[] | null | undefined;
-  readonly credit: number;
-  readonly local: {
-    readonly attach: {
-      snd_settle_mode: number;
-      rcv_settle_mode: number;
-      max_message_size: number;
-      offered_capabilities: string | readonly string[];
-      properties: Readonly<Record<string, unknown>>;
-    };
-  };
-  set_source(source: Readonly<Record<string, unknown>>): void;
-  set_target(target: Readonly<Record<string, unknown>>): void;
-  close(error?: AmqpError): void;
-}
-
-/** The emulator's end of a link on which the client receives. */
-export interface OutgoingLink extends AmqpLink {
-  send(message: Buffer | Readonly<Record<string, unknown>>, tag?: Buffer, format?: number): { remote_settled: boolean };
-  set_drained(drained: boolean): void;
-}
-
-/** The emulator's end of a link on which the client sends. */
-export interface IncomingLink extends AmqpLink {
-  add_credit(credit: number): void;
-}
-
-export interface IncomingDelivery {
-  readonly id: number;
-  settled: boolean;
-  update(settled: boolean, state: unknown): void;
-}
-
-export interface LinkContext {
-  readonly sender: OutgoingLink;
-  readonly receiver: IncomingLink;
-  readonly session: AmqpSession;
-}
-
-export interface MessageContext {
-  readonly receiver: IncomingLink;
-  readonly delivery: IncomingDelivery;
-  readonly message: Buffer;
-  readonly format: number;
-}
-
-/** A request to `$cbs` or `$management`, decoded. */
-export interface RequestMessage {
-  readonly message_id?: unknown;
-  readonly reply_to?: string;
-  readonly application_properties?: Readonly<Record<string, unknown>>;
-  readonly body?: unknown;
-}
-
-interface Performative {
-  readonly value: unknown[];
-  readonly constructor: { readonly descriptor?: { readonly numeric: number } };
-  handle_max?: number | null;
-  message_format?: number | null;
-}
-
-interface Frame {
-  readonly performative: Performative;
-}
-
-/** Named from this side: a `receiver` is the emulator's end of a link on which the client sends. */
-type LinkEvent =
-  | 'receiver_open'
-  | 'receiver_close'
-  | 'receiver_error'
-  | 'sender_open'
-  | 'sender_close'
-  | 'sender_error'
-  | 'sender_draining';
-type ConnectionEvent = 'connection_close' | 'connection_error' | 'disconnected' | 'protocol_error' | 'error';
-
-export interface AmqpConnection {
-  readonly remote: { readonly open?: { readonly container_id?: string } };
-  on(event: LinkEvent, listener: (context: LinkContext) => void): void;
-  on(event: 'message', listener: (context: MessageContext) => void): void;
-  on(event: 'session_close' | 'session_error', listener: (context: { readonly session: AmqpSession }) => void): void;
-  on(event: ConnectionEvent, listener: (fault: unknown) => void): void;
-  close(error?: AmqpError): void;
-}
-
-interface PrivateConnection extends AmqpConnection {
-  accept(socket: Socket): void;
-  _write_frame(channel?: number, performative?: Performative, payload?: Buffer): void;
-  on_transfer(frame: Frame): void;
-  on_flow(frame: Frame): void;
-  heartbeat_in?: NodeJS.Timeout;
-  heartbeat_out?: NodeJS.Timeout;
-  abort_idle?: NodeJS.Timeout;
-}
 
 /** Field counts of the performatives by descriptor (OASIS AMQP 1.0, part 2, section 2.7). */
 const fieldCounts: Readonly<Record<number, number>> = {
@@ -145,7 +33,6 @@ const beginCode = 0x11;
 /** Where the performatives carry an error: detach, end, close. */
 const errorFields: Readonly<Record<number, number>> = { 0x16: 2, 0x17: 0, 0x18: 0 };
 const errorFieldCount = 3;
-const maxHandle = 255;
 /** Stands for format 0, which rhea would decode on its own, losing the bytes. */
 const rawFormat = 0xfffffffe;
 
@@ -154,15 +41,16 @@ const container = rhea.create_container({ id: 'event-hubs-emulator' });
 container.on('error', () => undefined);
 
 /**
- * Speaks AMQP on an accepted socket. `onFlow` is called after every flow frame, whether for a link or the session.
+ * Speaks AMQP on an accepted socket.
  *
  * Every performative goes out with all of its fields, as the service sends them: azure-eventhub for Python reads
- * fields by position. Writes of one tick leave in one packet. Nothing is accepted automatically.
+ * fields by position. Writes of one tick leave in one packet. Nothing is accepted automatically. What the peer sends is
+ * checked before rhea sees it; whoever breaks the protocol gets a close frame with a named error.
  */
-export function acceptConnection(socket: Socket, onFlow: () => void): AmqpConnection {
+export function acceptConnection(socket: Socket, hooks: ConnectionHooks): AmqpConnection {
   const connection = container.create_connection({
     container_id: 'event-hubs-emulator',
-    max_frame_size: 65_536,
+    max_frame_size: maxFrameBytes,
     channel_max: 4_999,
     idle_time_out: 240_000,
     reconnect: false,
@@ -170,6 +58,7 @@ export function acceptConnection(socket: Socket, onFlow: () => void): AmqpConnec
     receiver_options: { autoaccept: false, credit_window: 0 },
   } as never) as unknown as PrivateConnection;
   padAndCork(connection, socket);
+  guard(connection, socket, hooks);
   const onTransfer = connection.on_transfer.bind(connection);
   connection.on_transfer = (frame) => {
     frame.performative.message_format ||= rawFormat;
@@ -178,7 +67,7 @@ export function acceptConnection(socket: Socket, onFlow: () => void): AmqpConnec
   const flow = connection.on_flow.bind(connection);
   connection.on_flow = (frame) => {
     flow(frame);
-    onFlow();
+    hooks.onFlow();
   };
   // rhea's timers outlive a socket that is destroyed on this side.
   socket.on('close', () => {
@@ -223,7 +112,9 @@ export function formatOf(context: MessageContext): number {
   return context.format === rawFormat ? 0 : context.format;
 }
 
+/** @throws AmqpDecodeError */
 export function decodeRequest(payload: Buffer): RequestMessage {
+  scanSections(payload);
   return rhea.message.decode(payload) as unknown as RequestMessage;
 }
 

@@ -35,14 +35,22 @@ export interface Section {
   readonly end: number;
 }
 
+/** Width of a value's data by the upper half of its constructor; other categories tell their size themselves. */
 const fixedWidths: Readonly<Record<number, number>> = { 4: 0, 5: 1, 6: 2, 7: 4, 8: 8, 9: 16 };
 const maxNesting = 64;
+/** Items without width cost no bytes, so that only a limit of their own bounds them. */
+const maxEmptyItems = 1024;
 
 function need(buffer: Buffer, at: number, bytes: number): void {
   if (at + bytes > buffer.length) throw new AmqpDecodeError(`needs ${bytes} more bytes`, at);
 }
 
-/** The position after the value that starts at `at` (a constructor, described or not, and its data). */
+/**
+ * The position after the value that starts at `at` (a constructor, described or not, and its data). Looks into lists,
+ * maps and arrays: what it lets pass can be decoded without surprise, however hostile the sender.
+ *
+ * @throws AmqpDecodeError
+ */
 export function skipValue(buffer: Buffer, at: number, depth = 0): number {
   if (depth > maxNesting) throw new AmqpDecodeError('nested too deeply', at);
   need(buffer, at, 1);
@@ -50,22 +58,58 @@ export function skipValue(buffer: Buffer, at: number, depth = 0): number {
   if (constructor === 0x00) {
     return skipValue(buffer, skipValue(buffer, at + 1, depth + 1), depth + 1);
   }
+  return skipData(buffer, constructor, at + 1, depth);
+}
+
+/** Skips the data that a constructor announces. */
+function skipData(buffer: Buffer, constructor: number, body: number, depth: number): number {
   const category = constructor >>> 4;
-  const body = at + 1;
   const width = fixedWidths[category];
   if (width !== undefined) {
     need(buffer, body, width);
     return body + width;
   }
+  if (category < 0xa) throw new AmqpDecodeError(`unknown constructor 0x${constructor.toString(16)}`, body - 1);
   const sizeBytes = category === 0xa || category === 0xc || category === 0xe ? 1 : 4;
-  if (category < 0xa) throw new AmqpDecodeError(`unknown constructor 0x${constructor.toString(16)}`, at);
   need(buffer, body, sizeBytes);
   const size = sizeBytes === 1 ? buffer.readUInt8(body) : buffer.readUInt32BE(body);
-  need(buffer, body + sizeBytes, size);
-  return body + sizeBytes + size;
+  const start = body + sizeBytes;
+  need(buffer, start, size);
+  const end = start + size;
+  if (category >= 0xc) checkItems(buffer.subarray(0, end), constructor, start, sizeBytes, depth);
+  return end;
 }
 
-function descriptorCode(buffer: Buffer, at: number): number {
+/** Checks that a compound's or array's items fill it exactly; `buffer` ends where it does. */
+function checkItems(buffer: Buffer, constructor: number, at: number, countBytes: number, depth: number): void {
+  need(buffer, at, countBytes);
+  const count = countBytes === 1 ? buffer.readUInt8(at) : buffer.readUInt32BE(at);
+  let position = at + countBytes;
+  const isArray = constructor >>> 4 >= 0xe;
+  const left = buffer.length - position;
+  if (isArray) {
+    let itemConstructor = 0;
+    for (let nesting = depth; itemConstructor === 0; nesting += 1) {
+      need(buffer, position, 1);
+      itemConstructor = buffer.readUInt8(position);
+      position = itemConstructor === 0 ? skipValue(buffer, position + 1, nesting + 1) : position + 1;
+      if (nesting > maxNesting) throw new AmqpDecodeError('nested too deeply', at);
+    }
+    if (count > (itemConstructor >>> 4 === 4 ? maxEmptyItems : left)) {
+      throw new AmqpDecodeError(`an array of ${left} bytes cannot hold ${count} items`, at);
+    }
+    for (let index = 0; index < count; index += 1) position = skipData(buffer, itemConstructor, position, depth + 1);
+  } else {
+    const isMap = (constructor & 1) === 1;
+    if (isMap && count % 2 !== 0) throw new AmqpDecodeError('a map needs an even number of items', at);
+    if (count > left) throw new AmqpDecodeError(`${left} bytes cannot hold ${count} items`, at);
+    for (let index = 0; index < count; index += 1) position = skipValue(buffer, position, depth + 1);
+  }
+  if (position !== buffer.length) throw new AmqpDecodeError('items do not fill what holds them', position);
+}
+
+/** @throws AmqpDecodeError when the descriptor is no number */
+export function descriptorCode(buffer: Buffer, at: number): number {
   const constructor = buffer.readUInt8(at);
   if (constructor === 0x53) return buffer.readUInt8(at + 1);
   if (constructor === 0x80) return Number(buffer.readBigUInt64BE(at + 1));

@@ -33,12 +33,7 @@ export interface EventStamp {
 }
 
 /** Annotations that only the service sets; a producer's own values for them are dropped, as they would mislead. */
-const serviceAnnotations = new Set([
-  'x-opt-sequence-number',
-  'x-opt-offset',
-  'x-opt-enqueued-time',
-  publisherName,
-]);
+const serviceAnnotations = new Set(['x-opt-sequence-number', 'x-opt-offset', 'x-opt-enqueued-time', publisherName]);
 
 /** What one transfer carries: all of its events go to one partition, together or not at all. */
 export interface Publication {

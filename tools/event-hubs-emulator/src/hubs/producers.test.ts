@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { advanceSequence, judgeSequence, ProducerTable } from './producers.ts';
 
-const store = (lastSequence = 0): (() => Promise<{ lastSequence: number }>) => () => Promise.resolve({ lastSequence });
+const store =
+  (lastSequence = 0): (() => Promise<{ lastSequence: number }>) =>
+  () =>
+    Promise.resolve({ lastSequence });
 
 describe('idempotent producers of a partition', () => {
   it('count round after 2^31 - 1, and tell a repeat from a gap on both sides of it', () => {
@@ -84,7 +87,9 @@ describe('idempotent producers of a partition', () => {
   it('refuse numbers that cannot be right, by name', () => {
     const table = new ProducerTable();
     expect(() => table.attach({ producerId: 1, epoch: -1, sequence: 0 }, 0, 1)).toThrow('com.microsoft:producer-epoch');
-    expect(() => table.attach({ producerId: 1, epoch: 0, sequence: 2 ** 31 }, 0, 1)).toThrow('producer-sequence-number');
+    expect(() => table.attach({ producerId: 1, epoch: 0, sequence: 2 ** 31 }, 0, 1)).toThrow(
+      'producer-sequence-number',
+    );
     expect(() => table.attach({ producerId: NaN, epoch: 0, sequence: 1 }, 0, 1)).toThrow("producer-id is 'NaN'");
   });
 });
