@@ -13,7 +13,14 @@ export interface Azurite {
   readonly tableEndpoint: string;
   readonly connectionString: string;
   readonly pid: number;
+  /** Ends it in order and starts it anew on the same ports; needs a folder, or nothing would be left. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
+}
+
+interface AzuriteProcess {
+  readonly child: ChildProcess;
+  readonly ports: ReadonlyMap<string, string>;
 }
 
 /** Sends SIGKILL and waits for the end. */
@@ -27,12 +34,10 @@ async function kill(child: ChildProcess): Promise<void> {
 /** Loaded before Azurite: it leaves when its standard input closes, so that a test killed with -9 leaves none behind. */
 const endsWithParent = 'data:text/javascript,process.stdin.resume().on("end",()=>process.exit())';
 
-/** Azurite as a process of its own, in memory, on free ports of 127.0.0.1. */
-export async function startAzurite(): Promise<Azurite> {
+async function launch(args: readonly string[]): Promise<AzuriteProcess> {
   const script = createRequire(import.meta.url).resolve('azurite/dist/src/azurite.js');
-  const services = ['blob', 'queue', 'table'].flatMap((name) => [`--${name}Port`, '0', `--${name}Host`, '127.0.0.1']);
-  const flags = ['--inMemoryPersistence', '--silent', '--skipApiVersionCheck', '--disableTelemetry'];
-  const child = spawn(process.execPath, ['--import', endsWithParent, script, ...services, ...flags], {
+  const flags = ['--silent', '--skipApiVersionCheck', '--disableTelemetry'];
+  const child = spawn(process.execPath, ['--import', endsWithParent, script, ...flags, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.on('error', () => undefined);
@@ -56,6 +61,23 @@ export async function startAzurite(): Promise<Azurite> {
     await kill(child);
     throw error;
   }
+  return { child, ports };
+}
+
+/**
+ * Azurite as a process of its own on free ports of 127.0.0.1, in memory or, with `folder`, on disk. On disk it saves
+ * every few seconds and at an orderly end only: a kill -9 would lose what it had acknowledged.
+ */
+export async function startAzurite(folder?: string): Promise<Azurite> {
+  const store = folder === undefined ? ['--inMemoryPersistence'] : ['--location', folder];
+  const listening = (blob: string, table: string): string[] =>
+    [
+      ['blob', blob],
+      ['queue', '0'],
+      ['table', table],
+    ].flatMap(([name = '', port = '']) => [`--${name}Port`, port, `--${name}Host`, '127.0.0.1']);
+  let running = await launch([...store, ...listening('0', '0')]);
+  const { ports } = running;
   const endpoint = (service: string): string =>
     `http://127.0.0.1:${ports.get(service) ?? ''}/${azuriteAccount.account}`;
   const blobEndpoint = endpoint('Blob');
@@ -64,7 +86,16 @@ export async function startAzurite(): Promise<Azurite> {
     blobEndpoint,
     tableEndpoint,
     connectionString: `DefaultEndpointsProtocol=http;AccountName=${azuriteAccount.account};AccountKey=${azuriteAccount.keyBase64};BlobEndpoint=${blobEndpoint};TableEndpoint=${tableEndpoint};`,
-    pid: child.pid ?? 0,
-    stop: () => kill(child),
+    get pid() {
+      return running.child.pid ?? 0;
+    },
+    restart: async () => {
+      if (folder === undefined) throw new Error('azurite keeps nothing: start it with a folder');
+      const over = new Promise((resolve) => running.child.once('exit', resolve));
+      running.child.kill('SIGTERM');
+      await over;
+      running = await launch([...store, ...listening(ports.get('Blob') ?? '', ports.get('Table') ?? '')]);
+    },
+    stop: () => kill(running.child),
   };
 }
