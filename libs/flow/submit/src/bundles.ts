@@ -161,17 +161,29 @@ async function readFile(
   }
 }
 
-function checkIdentity(name: string, bundle: Bundle, record: RunRecord, taskId: string, sets: readonly string[]): void {
+type Planned = Partial<Pick<RunRecord['plan']['shards'][number], 'nettingSets' | 'trades'>>;
+
+function checkIdentity(
+  name: string,
+  bundle: Bundle,
+  record: RunRecord,
+  attempt: number,
+  taskId: string,
+  planned: Planned,
+): void {
   const covered = [...new Set([...bundle.nettingSets, ...bundle.rejections.map((item) => item.nettingSetId)])].sort();
   const wanted: Readonly<Record<string, readonly [unknown, unknown]>> = {
-    kind: [bundle.kind, taskId === 'merge' ? 'merge' : 'shard'],
+    kind: [bundle.kind, taskId === 'merge' ? 'merge' : planned.trades === undefined ? 'shard' : 'cube'],
     runId: [bundle.runId, record.runId],
     eventId: [bundle.eventId, record.eventId],
-    attempt: [bundle.attempt, record.attempt],
+    attempt: [bundle.attempt, attempt],
     taskId: [bundle.taskId, taskId],
     packageId: [bundle.packageId, record.packageId],
     sharedInputHash: [bundle.sharedInputHash, record.plan.sharedInputHash],
-    ...(taskId === 'merge' ? {} : { nettingSets: [covered.join(','), [...sets].sort().join(',')] }),
+    trades: [[...(bundle.trades ?? [])].sort().join(','), [...(planned.trades ?? [])].sort().join(',')],
+    ...(taskId === 'merge'
+      ? {}
+      : { nettingSets: [covered.join(','), [...(planned.nettingSets ?? [])].sort().join(',')] }),
   };
   for (const [what, [found, expected]] of Object.entries(wanted)) {
     if (found !== expected) throw new BundleError(name, `${what} is ${String(found)}, expected ${String(expected)}`);
@@ -186,13 +198,13 @@ function checkIdentity(name: string, bundle: Bundle, record: RunRecord, taskId: 
     .sort()
     .join(',');
   if (used !== given) throw new BundleError(name, `it merged ${used}, expected ${given}`);
-  const planned = new Set(plannedSets(record));
-  const absent = [...planned].find((set) => !covered.includes(set));
+  const wholePlan = new Set(plannedSets(record));
+  const absent = [...wholePlan].find((set) => !covered.includes(set));
   if (absent !== undefined) throw new BundleError(name, `it neither has nor rejects netting set ${absent}`);
 }
 
 /**
- * Finds the bundle of a task that succeeded in the current attempt and checks that it is one: the run's, the package's,
+ * Finds the bundle of a task that succeeded in an attempt and checks that it is one: the run's, the package's,
  * with the planned netting sets. Several executions may have left one each; the first valid one by name counts.
  *
  * @returns undefined when there is none.
@@ -201,11 +213,12 @@ function checkIdentity(name: string, bundle: Bundle, record: RunRecord, taskId: 
 export async function findBundle(
   container: Blobs,
   record: RunRecord,
+  attempt: number,
   taskId: string,
 ): Promise<AcceptedBundle | undefined> {
-  const sets = record.plan.shards.find((shard) => shard.taskId === taskId)?.nettingSets ?? [];
+  const planned: Planned = record.plan.shards.find((shard) => shard.taskId === taskId) ?? {};
   const names: string[] = [];
-  for await (const { name } of container.list(`a${record.attempt}/${taskId}/`)) {
+  for await (const { name } of container.list(`a${attempt}/${taskId}/`)) {
     if (/\/bundle-[0-9a-f-]{36}\.tar$/.test(name)) names.push(name);
   }
   let problem: BundleError | undefined;
@@ -214,19 +227,20 @@ export async function findBundle(
     if (opened === undefined) continue;
     try {
       const { bundle, sha256, size } = await readBundle(name, opened.stream);
-      checkIdentity(name, bundle, record, taskId, sets);
+      checkIdentity(name, bundle, record, attempt, taskId, planned);
       if (!name.endsWith(`/bundle-${bundle.bundleId}.tar`))
         throw new BundleError(name, `it says it is ${bundle.bundleId}`);
       const { name: engine, version, runner } = bundle.engine;
       return {
         taskId,
-        attempt: record.attempt,
+        attempt,
         bundleId: bundle.bundleId,
         blob: name,
         sha256,
         size,
         engine: `${engine} ${version}, runner ${runner}`,
         cpuSeconds: bundle.timings['engine.cpu'] ?? null,
+        pricingSeconds: pricingOf(bundle.timings),
       };
     } catch (error) {
       if (!(error instanceof BundleError)) throw error;
@@ -235,4 +249,11 @@ export async function findBundle(
   }
   if (problem !== undefined) throw problem;
   return undefined;
+}
+
+/** The runner's `pricing.<trade type>` by trade type. */
+function pricingOf(timings: Bundle['timings']): Record<string, number> {
+  const prefix = 'pricing.';
+  const own = Object.entries(timings).filter(([name, seconds]) => name.startsWith(prefix) && seconds >= 0);
+  return Object.fromEntries(own.map(([name, seconds]) => [name.slice(prefix.length), seconds]));
 }

@@ -1,7 +1,7 @@
 import type { RunRecord } from '@xva/contracts';
 import type { Clock } from '@xva/runtime';
 import type { RunStore, StoredRun } from './ports.ts';
-import { change, isOpen, openShards, reason, retryAsked, withReasons } from './record.ts';
+import { change, isOpen, openTasks, reason, retryAsked, withReasons } from './record.ts';
 
 export type CommandOutcome =
   | { readonly outcome: 'done' | 'already'; readonly run: StoredRun }
@@ -46,7 +46,8 @@ export function cancelRun(runId: string, by: string, deps: CommandDeps): Promise
         state: 'cancelled',
         outcome: 'cancelled',
         finishedAt: null,
-        reasons: [...withReasons(record, [asked])],
+        reasons: withReasons(record, [asked]),
+        waiting: null,
       }),
     };
   });
@@ -60,17 +61,20 @@ export function retryRun(runId: string, by: string, deps: CommandDeps): Promise<
       return { refused: `run ${runId} is ${record.state}: only a failed run can be tried again` };
     }
     if (record.finishedAt === null) return { refused: `run ${runId} is still ending its jobs: try again shortly` };
-    const open = openShards(record).map((shard) => shard.taskId);
-    const what = open.length === 0 ? 'the merge' : open.join(', ');
+    const mixed = record.reasons.at(-1)?.code === 'engine-mismatch';
+    const kept = { ...record, merged: null, accepted: mixed ? [] : record.accepted };
+    const open = openTasks(kept);
+    const what = open[0] === 'merge' ? 'the merge' : open.join(', ');
     return {
-      next: change(record, now, {
+      next: change(kept, now, {
         state: 'queued',
         outcome: null,
         attempt: record.attempts.length === 0 ? record.attempt : record.attempt + 1,
-        merged: null,
         retries: {},
+        lastFailures: {},
+        lostAttempts: 0,
         finishedAt: null,
-        reasons: [...withReasons(record, [reason(now, retryAsked, runId, `asked for by ${by}: ${what}`)])],
+        reasons: withReasons(record, [reason(now, retryAsked, runId, `asked for by ${by}: ${what}`)]),
       }),
     };
   });
@@ -88,7 +92,7 @@ export function pauseRun(runId: string, by: string, deps: CommandDeps): Promise<
       next: change(record, now, {
         paused: { by, at: now.toISOString() },
         held: record.held || record.state !== 'queued',
-        reasons: [...withReasons(record, [reason(now, 'paused', runId, `asked for by ${by}`)])],
+        reasons: withReasons(record, [reason(now, 'paused', runId, `asked for by ${by}`)]),
       }),
     };
   });
@@ -104,7 +108,7 @@ export function resumeRun(runId: string, by: string, deps: CommandDeps): Promise
     return {
       next: change(record, now, {
         paused: null,
-        reasons: [...withReasons(record, [reason(now, 'resumed', runId, `asked for by ${by}`)])],
+        reasons: withReasons(record, [reason(now, 'resumed', runId, `asked for by ${by}`)]),
       }),
     };
   });
@@ -127,6 +131,6 @@ export function setRunPriority(
     if (!beforePublishing.includes(record.state))
       return { refused: `run ${runId} is ${record.state}: its priority makes no difference any more` };
     const told = reason(now, 'priority', runId, `${record.priority} → ${priority}, asked for by ${by}`);
-    return { next: change(record, now, { priority, reasons: [...withReasons(record, [told])] }) };
+    return { next: change(record, now, { priority, reasons: withReasons(record, [told]) }) };
   });
 }

@@ -1,8 +1,8 @@
 export { acceptRun, deskOf, type AcceptDeps, type AcceptOutcome, type Submission } from './accept.ts';
-export { admitRuns, outstandingTasks } from './admission.ts';
+export { allot, demandsOf, type Demand } from './admission.ts';
 export { cancelRun, pauseRun, resumeRun, retryRun, setRunPriority, type CommandOutcome } from './commands.ts';
 export { withCrashPoints, type CrashPoint } from './crash-points.ts';
-export type { SubmitDeps } from './deps.ts';
+export { unlimited, type Alert, type Capacity, type SubmitDeps } from './deps.ts';
 export { BundleError, ContentConflictError, RequestRefusedError, ResultRefusedError } from './errors.ts';
 export { RunFeed, type FeedOptions } from './feed.ts';
 export { RunLoop, pollDelayMs, type LoopHooks, type LoopOptions } from './loop.ts';
@@ -34,4 +34,5 @@ export { progressOf } from './progress.ts';
 export { reconcileRun, type ReconcileOptions, type ReconcileResult } from './reconcile.ts';
 export { isOpen } from './record.ts';
 export { varyingNames } from './task-specs.ts';
+export { deskUsage, usageHorizon } from './usage.ts';
 export { viewOf } from './view.ts';

@@ -1,7 +1,7 @@
 import type { RunRecord } from '@xva/contracts';
 import { describeError } from '@xva/runtime';
-import { admitRuns } from './admission.ts';
 import { swap, type SubmitDeps } from './deps.ts';
+import { PoolCapacity } from './pool-capacity.ts';
 import type { StoredRun } from './ports.ts';
 import { reconcileRun, type ReconcileResult } from './reconcile.ts';
 import { change, hasReason, isOpen, reason, withReasons } from './record.ts';
@@ -19,8 +19,10 @@ export interface LoopOptions {
   readonly quotaRetryMs: number;
   /** Runs worked on at a time. */
   readonly concurrency: number;
-  /** Tasks that may be outstanding over all runs; undefined = twice the pool's slots. */
+  /** Tasks that may be outstanding in one pool over all runs; undefined = twice its slots. */
   readonly maxOutstandingTasks: number | undefined;
+  /** How long what is known of pools and of the desks' usage is good for. Default 10 s. */
+  readonly capacityRefreshMs?: number | undefined;
 }
 
 interface Entry {
@@ -65,12 +67,17 @@ export class RunLoop {
   readonly #entries = new Map<string, Entry>();
   readonly #working = new Set<Promise<void>>();
   #wakeUp: () => void = () => undefined;
-  #slots: { readonly tasks: number; readonly readAt: number } | undefined;
+  readonly #capacity: PoolCapacity;
+  /** What was freed in the pools when waiting runs were woken last. */
+  #freedSeen = 0;
 
   constructor(deps: SubmitDeps, options: LoopOptions, hooks: LoopHooks = {}) {
     this.#deps = deps;
     this.#options = options;
     this.#hooks = hooks;
+    const { maxOutstandingTasks, capacityRefreshMs = 10_000 } = options;
+    const capacity = { maxOutstandingTasks, refreshMs: capacityRefreshMs };
+    this.#capacity = new PoolCapacity(deps, capacity, () => this.records());
   }
 
   /** Open runs that the loop knows of. */
@@ -87,6 +94,8 @@ export class RunLoop {
       this.#hooks.onRecord?.(known);
     }
     entry.dueAt = 0;
+    // What was asked for may concern the jobs themselves, as a pause does.
+    entry.deepAt = 0;
     entry.wakes += 1;
     this.#wakeUp();
   }
@@ -103,6 +112,7 @@ export class RunLoop {
         discoverAt = now + this.#options.discoverMs;
         void this.#track(this.#discover());
       }
+      this.#wakeAdmitted();
       this.#startDue(signal);
       const wait = Math.max(0, Math.min(discoverAt, this.#nextDue()) - this.#now());
       const sleeping = new AbortController();
@@ -199,12 +209,11 @@ export class RunLoop {
     const deep = started >= entry.deepAt;
     const version = entry.known?.record.version;
     try {
-      await this.#refreshSlots();
       const result = await reconcileRun(entry.runId, this.#deps, {
         // A deep look reads the record too: somebody else may have changed it and left nothing to stumble over.
         known: entry.stale || (deep && entry.known?.record.state !== 'queued') ? undefined : entry.known,
         deep,
-        admit: (run) => this.#admit(run),
+        capacity: this.#capacity,
         signal,
         onRecord: (run) => {
           entry.known = run;
@@ -236,37 +245,27 @@ export class RunLoop {
 
   #leave(entry: Entry): void {
     this.#entries.delete(entry.runId);
-    // Room may have come free for one that waits.
-    for (const other of this.#entries.values()) if (other.known?.record.state === 'queued') other.dueAt = 0;
+    this.#capacity.forget(entry.runId);
+  }
+
+  /** Wakes queued runs that have room now, once something was freed. */
+  #wakeAdmitted(): void {
+    if (this.#capacity.freed === this.#freedSeen) return;
+    this.#freedSeen = this.#capacity.freed;
+    for (const runId of this.#capacity.admitted()) {
+      const entry = this.#entries.get(runId);
+      if (entry !== undefined) entry.dueAt = 0;
+    }
   }
 
   #dueAfter(entry: Entry, result: Extract<ReconcileResult, { kind: 'waiting' }>): number {
     const now = this.#now();
     const { pollMs, discoverMs, quotaRetryMs } = this.#options;
     if (result.on === 'quota') return now + quotaRetryMs;
-    if (result.on === 'admission') return now + discoverMs;
+    if (result.on === 'admission' || result.on === 'pause') return now + discoverMs;
     if (result.notBefore !== undefined)
       return Math.max(now + pollMs, Math.min(result.notBefore.getTime(), now + quotaRetryMs));
     return now + pollDelayMs(now - entry.movedAt, this.#options);
-  }
-
-  #admit(run: StoredRun): boolean {
-    const others = this.records().filter((record) => record.runId !== run.record.runId);
-    return admitRuns([...others, run.record], this.#slots?.tasks ?? 1).has(run.record.runId);
-  }
-
-  async #refreshSlots(): Promise<void> {
-    const now = this.#now();
-    const { maxOutstandingTasks } = this.#options;
-    if (maxOutstandingTasks !== undefined) {
-      this.#slots = { tasks: maxOutstandingTasks, readAt: now };
-      return;
-    }
-    if (this.#slots !== undefined && now - this.#slots.readAt < 30_000) return;
-    const pool = await this.#deps.batch.poolFacts(this.#deps.policy.poolId);
-    const nodes = (pool?.dedicatedNodes.target ?? 0) + (pool?.spotNodes.target ?? 0);
-    // An autoscaled pool at rest has no nodes; a few tasks must be there for it to grow.
-    this.#slots = { tasks: Math.max(2, nodes * (pool?.slotsPerNode ?? 1)) * 2, readAt: now };
   }
 
   async #discover(thorough = false): Promise<void> {
@@ -291,7 +290,7 @@ export class RunLoop {
       if (hasReason(run.record, 'waiting-for-service', subject)) return;
       const now = this.#deps.clock.now();
       const told = reason(now, 'waiting-for-service', subject, error instanceof Error ? error.message : String(error));
-      await swap(this.#deps, run, change(run.record, now, { reasons: [...withReasons(run.record, [told])] }));
+      await swap(this.#deps, run, change(run.record, now, { reasons: withReasons(run.record, [told]) }));
     } catch (failure) {
       this.#deps.logger.warn({ runId, error: describeError(failure) }, 'what a run waits for could not be recorded');
     }

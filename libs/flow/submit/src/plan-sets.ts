@@ -2,5 +2,5 @@ import type { RunRecord } from '@xva/contracts';
 
 /** Every netting set of the plan, once each, in order. */
 export function plannedSets(record: Pick<RunRecord, 'plan'>): readonly string[] {
-  return record.plan.shards.flatMap((shard) => shard.nettingSets).sort();
+  return [...new Set(record.plan.shards.flatMap((shard) => shard.nettingSets))].sort();
 }

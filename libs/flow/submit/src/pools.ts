@@ -1,4 +1,4 @@
-import type { PoolClass } from '@xva/contracts';
+import type { PoolClass, RunRecord } from '@xva/contracts';
 import type { SubmitPolicy } from './policy.ts';
 
 export interface PoolChoice {
@@ -20,6 +20,14 @@ export function poolOf(poolClass: PoolClass, policy: PoolPolicy): PoolChoice {
   if (poolClass === 'spot' && policy.spotPoolId !== undefined) return { poolId: policy.spotPoolId, poolClass };
   if (poolClass === 'large' && policy.largePoolId !== undefined) return { poolId: policy.largePoolId, poolClass };
   return { poolId: policy.poolId, poolClass: 'dedicated' };
+}
+
+/** Where a run's next attempt goes: what was tried again leaves the spot nodes, and stays where there is more memory. */
+export function nextPoolOf(record: RunRecord, policy: PoolPolicy): PoolChoice {
+  const known = record.attempts.find((attempt) => attempt.attempt === record.attempt);
+  if (known !== undefined) return known;
+  const last = record.attempts.at(-1);
+  return last === undefined ? firstPoolOf(policy) : poolOf(last.poolClass === 'large' ? 'large' : 'dedicated', policy);
 }
 
 /** Every pool that tasks may go to, each once. */

@@ -1,7 +1,6 @@
-import type { StepResult, SubmitDeps } from './deps.ts';
-import { swap } from './deps.ts';
+import { swap, unlimited, type Capacity, type StepResult, type SubmitDeps } from './deps.ts';
 import type { StoredRun } from './ports.ts';
-import { change, hasReason, isOpen, reason, withReasons } from './record.ts';
+import { change, isOpen, reason, withReasons } from './record.ts';
 import { stepEnding } from './step-ending.ts';
 import { stepPublishing } from './step-publishing.ts';
 import { stepRunning } from './step-running.ts';
@@ -12,8 +11,8 @@ export interface ReconcileOptions {
   readonly known?: StoredRun | undefined;
   /** Also look at the job itself, not at its tasks only. */
   readonly deep: boolean;
-  /** Whether a queued run may start now. */
-  readonly admit: (run: StoredRun) => boolean;
+  /** What the run may use of the pools; absent = all of them. */
+  readonly capacity?: Capacity | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with every version of the record that was written or read. */
   readonly onRecord?: ((run: StoredRun) => void) | undefined;
@@ -63,21 +62,17 @@ export async function reconcileRun(
 
 async function step(run: StoredRun, deps: SubmitDeps, options: ReconcileOptions): Promise<StepResult> {
   const { record } = run;
-  const now = deps.clock.now();
   if (!isOpen(record)) return { kind: 'over', run };
-  if (record.finishedAt === null && record.deadline !== null && new Date(record.deadline) < now) {
-    if (!hasReason(record, 'deadline-missed', record.runId)) {
-      const missed = reason(now, 'deadline-missed', record.runId, `the numbers were needed by ${record.deadline}`);
-      return swap(deps, run, change(record, now, { reasons: [...withReasons(record, [missed])] }));
-    }
-  }
+  const late = await missedDeadline(deps, run);
+  if (late !== undefined) return late;
+  const use = { deep: options.deep, capacity: options.capacity ?? unlimited(deps.batch) };
   switch (record.state) {
     case 'queued':
-      return stepQueued(deps, run, options.admit(run));
+      return stepQueued(deps, run, use);
     case 'submitting':
-      return stepSubmitting(deps, run);
+      return stepSubmitting(deps, run, use);
     case 'running':
-      return stepRunning(deps, run, options.deep);
+      return stepRunning(deps, run, use);
     case 'publishing':
       return stepPublishing(deps, run);
     case 'failed':
@@ -88,4 +83,18 @@ async function step(run: StoredRun, deps: SubmitDeps, options: ReconcileOptions)
     case 'swept':
       return { kind: 'over', run };
   }
+}
+
+/** A deadline that has passed is said in the record once, and told as an alert by whoever wrote that. */
+async function missedDeadline(deps: SubmitDeps, run: StoredRun): Promise<StepResult | undefined> {
+  const { record } = run;
+  const now = deps.clock.now();
+  const { deadline, runId, desk } = record;
+  if (deadline === null || record.deadlineMissedAt !== null || record.finishedAt !== null) return undefined;
+  if (record.state === 'failed' || record.state === 'cancelled' || new Date(deadline) >= now) return undefined;
+  const message = `the numbers were needed by ${deadline}`;
+  const reasons = withReasons(record, [reason(now, 'deadline-missed', runId, message)]);
+  const written = await swap(deps, run, change(record, now, { deadlineMissedAt: now.toISOString(), reasons }));
+  if (written.kind === 'moved') deps.alert?.({ runId, desk, code: 'deadline-missed', message: `${runId}: ${message}` });
+  return written;
 }

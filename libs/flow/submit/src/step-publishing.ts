@@ -20,6 +20,7 @@ import type { Blobs, StoredRun } from './ports.ts';
 import { change, failed, reason, withReasons } from './record.ts';
 import { summaryProblems } from './result-checks.ts';
 import { labelsOf } from './task-specs.ts';
+import { recordUsage } from './usage.ts';
 
 function contentTypeOf(path: string): string {
   if (path.endsWith('.json')) return 'application/json';
@@ -75,7 +76,7 @@ async function copyFiles(
     runId: record.runId,
     eventId: record.eventId,
     packageId: record.packageId,
-    attempt: record.attempt,
+    attempt: merged.attempt,
     outcome: summary.outcome,
     bundleId: merged.bundleId,
     files: [...bundle.files]
@@ -142,14 +143,16 @@ export async function stepPublishing(deps: SubmitDeps, run: StoredRun): Promise<
             `attempt ${pointer.attempt} had published bundle ${pointer.bundleId}`,
           ),
         ];
-  return swap(
-    deps,
-    run,
-    change(record, now, {
-      state: 'done',
-      outcome: pointer.outcome,
-      finishedAt: now.toISOString(),
-      reasons: [...withReasons(record, other)],
-    }),
-  );
+  const finishedAt = now.toISOString();
+  const next = change(record, now, {
+    state: 'done',
+    outcome: pointer.outcome,
+    finishedAt,
+    paused: null,
+    held: false,
+    attempts: record.attempts.map((attempt) => ({ ...attempt, endedAt: attempt.endedAt ?? finishedAt })),
+    reasons: withReasons(record, other),
+  });
+  await recordUsage(deps, next, now);
+  return swap(deps, run, next);
 }

@@ -1,225 +1,310 @@
+import type { AcceptedBundle, Attempt, Reason, RunRecord } from '@xva/contracts';
+import { firstStart, withExecutions } from './cost.ts';
 import {
-  parseContractText,
-  runPaths,
-  taskReportSchema,
-  type AcceptedBundle,
-  type Reason,
-  type RunRecord,
-} from '@xva/contracts';
-import { findBundle } from './bundles.ts';
-import { decideRunning, failureSubject, taskRetried, type RunningDecision, type TaskFailure } from './decide.ts';
-import { swap, type StepResult, type SubmitDeps } from './deps.ts';
-import { BundleError, ContentConflictError } from './errors.ts';
-import type { StoredRun } from './ports.ts';
-import { change, failed, nextAttempt, openShards, reason, withAccepted, withReasons } from './record.ts';
-import { specsOf, writeTasks } from './step-submitting.ts';
+  decideAttempt,
+  failureSubject,
+  taskMoved,
+  taskRetried,
+  type AttemptDecision,
+  type TaskFailure,
+} from './decide.ts';
+import { swap, type StepOptions, type StepResult, type SubmitDeps } from './deps.ts';
+import { engineMismatch, explain, lookForBundles, told, type Found } from './look.ts';
+import type { StoredRun, TaskFacts } from './ports.ts';
+import {
+  change,
+  failed,
+  moveTasks,
+  nextAttempt,
+  openTasksByAttempt,
+  reason,
+  waitingFor,
+  withAccepted,
+  withReasons,
+} from './record.ts';
+import { addTasks, movedTermsOf } from './step-placing.ts';
+import { activeAttempts, tendJobs } from './tend-jobs.ts';
 
-interface Found {
-  readonly accepted: readonly AcceptedBundle[];
-  /** Tasks that succeeded and left no valid bundle. */
-  readonly invalid: readonly { readonly taskId: string; readonly problem: string }[];
+/** What one look at the run's jobs showed. */
+interface Look {
+  readonly decisions: readonly AttemptDecision[];
+  readonly tasks: ReadonlyMap<number, readonly TaskFacts[]>;
 }
 
-const readersAtOnce = 4;
-
-async function lookForBundles(deps: SubmitDeps, record: RunRecord, taskIds: readonly string[]): Promise<Found> {
-  const container = deps.work.runContainer(record.container);
-  const accepted: AcceptedBundle[] = [];
-  const invalid: { taskId: string; problem: string }[] = [];
-  const queue = [...taskIds];
-  const work = async (): Promise<void> => {
-    for (let taskId = queue.shift(); taskId !== undefined; taskId = queue.shift()) {
-      try {
-        const bundle = await findBundle(container, record, taskId);
-        if (bundle === undefined) invalid.push({ taskId, problem: 'it left no bundle' });
-        else accepted.push(bundle);
-      } catch (error) {
-        if (!(error instanceof BundleError)) throw error;
-        invalid.push({ taskId, problem: error.message });
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(readersAtOnce, queue.length) }, work));
-  return { accepted, invalid };
-}
-
-/** The runner's own words about a failure, from Storage, since the node may be gone; else what Batch says. */
-async function explain(deps: SubmitDeps, record: RunRecord, failure: TaskFailure): Promise<string> {
-  const container = deps.work.runContainer(record.container);
-  let newest: { name: string; at: number } | undefined;
-  for await (const { name, lastModified } of container.list(`${runPaths.taskOut(record.attempt, failure.taskId)}/`)) {
-    const at = lastModified.getTime();
-    if (/\/report-[0-9a-f-]{36}\.json$/.test(name) && (newest === undefined || at >= newest.at)) newest = { name, at };
-  }
-  if (newest !== undefined) {
-    const text = Buffer.from((await container.get(newest.name))?.bytes ?? '').toString('utf8');
-    try {
-      const report = parseContractText(taskReportSchema, text, newest.name);
-      if (report.exitCode === failure.exitCode) return report.message;
-    } catch {
-      // A report that cannot be read is no reason to lose what else is known.
-    }
-  }
-  const errors = await container.get(`${runPaths.taskLogs(record.attempt, failure.taskId)}/stderr.txt`);
-  const last =
-    Buffer.from(errors?.bytes ?? '')
-      .toString('utf8')
-      .trim()
-      .split('\n')
-      .at(-1) ?? '';
-  return last === '' || failure.exitCode === undefined ? failure.message : last;
-}
-
-function told(failure: TaskFailure, words: string): string {
-  const code = failure.exitCode === undefined ? 'nothing ran' : `exit code ${failure.exitCode}, ${failure.exitClass}`;
-  return `${code}: ${words}`;
-}
-
-/** One look at the current attempt in Batch, and what follows from it. */
-export async function stepRunning(deps: SubmitDeps, run: StoredRun, deep: boolean): Promise<StepResult> {
-  const { batch, clock, policy } = deps;
-  const { record } = run;
-  const jobId = record.attempts.at(-1)?.jobId ?? '';
-  const [tasks, job] = await Promise.all([batch.listTasks(jobId), deep ? batch.getJob(jobId) : undefined]);
-  const decision = decideRunning(record, tasks, job, policy, clock.now());
-  const found: Found =
-    decision.look.length === 0 ? { accepted: [], invalid: [] } : await lookForBundles(deps, record, decision.look);
+/** One look at the run's jobs in Batch, and what follows from it. */
+export async function stepRunning(deps: SubmitDeps, run: StoredRun, options: StepOptions): Promise<StepResult> {
+  const tended = await tendJobs(deps, run, options);
+  if ('result' in tended) return tended.result;
+  const { record } = tended.run;
+  const { clock, policy } = deps;
+  const look = await lookAt(deps, record, options);
+  const places = look.decisions.flatMap(({ attempt, look: ids }) =>
+    ids.map((taskId) => ({ attempt: attempt.attempt, taskId })),
+  );
+  const found: Found = places.length === 0 ? { accepted: [], invalid: [] } : await lookForBundles(deps, record, places);
   const now = clock.now();
-  const next = afterLook(record, found, now);
-  if (decision.fail.length > 0) return failRun(deps, run, next ?? record, decision.fail);
-  if (decision.expired) {
-    const message = `job ${jobId} used up its time of ${policy.jobMaxWallClockTime}`;
-    return swap(deps, run, failed(next ?? record, now, [reason(now, 'job-out-of-time', jobId, message)]));
+  const end = (from: RunRecord, code: string, subject: string, message: string): Promise<StepResult> =>
+    swap(deps, tended.run, failed(from, now, [reason(now, code, subject, message)]));
+  const mixed = engineMismatch(record, found.accepted);
+  if (mixed !== undefined) return end(record, 'engine-mismatch', record.runId, mixed);
+  const next = afterLook(deps, record, found, look, now);
+  const current = next ?? record;
+  const failures = look.decisions.flatMap((one) => one.fail.map((failure) => ({ attempt: one.attempt, failure })));
+  if (failures.length > 0) return failRun(deps, tended.run, current, failures);
+  const expired = look.decisions.find((one) => one.expired);
+  if (expired !== undefined) {
+    const { jobId } = expired.attempt;
+    return end(current, 'job-out-of-time', jobId, `job ${jobId} used up its time of ${policy.jobMaxWallClockTime}`);
   }
-  if (next?.state === 'publishing') return swap(deps, run, next);
-  if (decision.lost !== undefined) return swap(deps, run, nextAttempt(next ?? record, policy, now, decision.lost));
-  const useless = found.invalid[0];
-  if (useless !== undefined && isIdle(decision)) {
-    const why = `task ${useless.taskId} succeeded, but ${useless.problem}`;
-    return swap(deps, run, nextAttempt(next ?? record, policy, now, why));
+  if (next?.state === 'publishing') return swap(deps, tended.run, next);
+  if (record.paused !== null) return next === undefined ? { kind: 'waiting', run, on: 'tasks' } : swap(deps, run, next);
+  const lost = lostAttempt(look, found);
+  if (lost !== undefined) {
+    const tasks = openTasksByAttempt(current).get(lost.attempt.attempt) ?? [];
+    return swap(deps, tended.run, nextAttempt(current, lost.attempt, tasks, policy.maxAttempts, now, lost.why));
   }
-  if (decision.retry.length > 0) return retryTasks(deps, run, next ?? record, decision);
-  if (next !== undefined) {
-    const written = await swap(deps, run, next);
-    if (written.kind !== 'moved' || openShards(next).length > 0) return written;
-    return submitMissing(deps, written.run);
+  if (look.decisions.some((one) => one.move.length > 0)) return move(deps, tended.run, current, look, options);
+  if (look.decisions.some((one) => one.retry.length > 0)) return retryTasks(deps, tended.run, current, look);
+  if (next !== undefined) return swap(deps, tended.run, next);
+  return addMissing(deps, tended.run, look, options, tended.quota);
+}
+
+async function lookAt(deps: SubmitDeps, record: RunRecord, { deep, capacity }: StepOptions): Promise<Look> {
+  const { batch, clock, policy } = deps;
+  const open = openTasksByAttempt(record);
+  const tasks = new Map<number, readonly TaskFacts[]>();
+  const attempts = activeAttempts(record).filter((attempt) => open.has(attempt.attempt));
+  const decisions = await Promise.all(
+    attempts.map(async (attempt) => {
+      const { jobId, poolId } = attempt;
+      const wanted = open.get(attempt.attempt) ?? [];
+      // The job first: of one that is seen closed the tasks are then seen as they will stay.
+      const job = deep ? await batch.getJob(jobId) : undefined;
+      const listed = await batch.listTasks(jobId);
+      tasks.set(attempt.attempt, listed ?? []);
+      const decision = decideAttempt(record, attempt, wanted, listed, job, policy, clock.now());
+      capacity.outstanding(record.runId, jobId, poolId, decision.outstanding);
+      await Promise.all(decision.strays.map((taskId) => batch.terminateTask(jobId, taskId)));
+      const merging = wanted.includes('merge') && !decision.missing.includes('merge');
+      if (merging && job?.state === 'active' && job.onAllTasksComplete === 'noaction')
+        await batch.patchJob(jobId, { onAllTasksComplete: 'terminatejob' });
+      return decision;
+    }),
+  );
+  return { decisions, tasks };
+}
+
+/** An attempt that can do no more, not one whose job ended as it was told to while its last task is to be tried again. */
+function lostAttempt(look: Look, found: Found): { readonly attempt: Attempt; readonly why: string } | undefined {
+  for (const decision of look.decisions) {
+    const { attempt, lost } = decision;
+    const again = decision.retry.length > 0 || decision.retryAt !== undefined || decision.move.length > 0;
+    if (lost !== undefined && !(decision.ended && again)) return { attempt, why: lost };
+    const useless = found.invalid.find((one) => one.attempt === attempt.attempt);
+    const idle = !decision.busy && !again && decision.missing.length === 0;
+    if (useless !== undefined && idle)
+      return { attempt, why: `task ${useless.taskId} succeeded, but ${useless.problem}` };
   }
-  if (decision.missing.length > 0) return submitMissing(deps, run);
-  return {
+  return undefined;
+}
+
+function executionsOf(look: Look, bundles: readonly AcceptedBundle[], attempt: number): readonly TaskFacts[] {
+  const ids = new Set(bundles.filter((bundle) => bundle.attempt === attempt).map((bundle) => bundle.taskId));
+  return (look.tasks.get(attempt) ?? []).filter((task) => ids.has(task.id.toLowerCase()));
+}
+
+/** The record with what was accepted in it; undefined when there is nothing new. */
+function afterLook(deps: SubmitDeps, record: RunRecord, found: Found, look: Look, now: Date): RunRecord | undefined {
+  const firstTaskAt = firstStart(record, [...look.tasks.values()].flat());
+  if (found.accepted.length === 0 && firstTaskAt === record.firstTaskAt) return undefined;
+  let { cost } = record;
+  for (const attempt of record.attempts) {
+    const tasks = executionsOf(look, found.accepted, attempt.attempt);
+    cost = withExecutions(cost, attempt, tasks, now, deps.policy.prices?.currency);
+  }
+  const merged = found.accepted.find((bundle) => bundle.taskId === 'merge');
+  if (merged !== undefined)
+    return change(record, now, { merged, cost, firstTaskAt, state: 'publishing', waiting: null });
+  return change(record, now, { accepted: withAccepted(record, found.accepted), cost, firstTaskAt });
+}
+
+/** Adds what should be in a job and is not, as far as there is room: the rest of the shards, the merge, what was deleted. */
+async function addMissing(
+  deps: SubmitDeps,
+  run: StoredRun,
+  look: Look,
+  { capacity }: StepOptions,
+  quota: boolean,
+): Promise<StepResult> {
+  const { record } = run;
+  const { clock, policy } = deps;
+  const retryAt = look.decisions.flatMap((one) => one.retryAt ?? []).sort((a, b) => a.getTime() - b.getTime())[0];
+  let waits: string | undefined;
+  for (const { attempt, missing, outstanding } of look.decisions) {
+    if (missing.length === 0) continue;
+    const room = missing.includes('merge') ? 1 : await capacity.room(run, attempt.poolId);
+    const now = missing.slice(0, Math.max(0, room));
+    if (now.length < missing.length) waits = attempt.poolId;
+    if (now.length === 0) continue;
+    const placed = await addTasks(deps, record, attempt, now);
+    const at = clock.now();
+    if (placed.outcome === 'end')
+      return swap(deps, run, failed(record, at, [reason(at, placed.code, placed.subject, placed.message)]));
+    if (placed.outcome === 'closed') {
+      const tasks = openTasksByAttempt(record).get(attempt.attempt) ?? [];
+      const why = `job ${attempt.jobId} was ended by somebody`;
+      return swap(deps, run, nextAttempt(record, attempt, tasks, policy.maxAttempts, at, why));
+    }
+    capacity.outstanding(record.runId, attempt.jobId, attempt.poolId, outstanding + now.length);
+  }
+  const waiting: StepResult = {
     kind: 'waiting',
     run,
-    on: decision.retryAt === undefined ? 'tasks' : 'retry',
-    notBefore: decision.retryAt,
+    on: retryAt === undefined ? 'tasks' : 'retry',
+    notBefore: retryAt,
   };
+  const at = clock.now();
+  let next: RunRecord | undefined;
+  if (waits !== undefined) {
+    const { code, message } = capacity.shortage(waits);
+    next = waitingFor(record, at, code, message);
+  } else if (!quota && record.waiting !== null) next = change(record, at, { waiting: null });
+  if (next === undefined) return waiting;
+  const written = await swap(deps, run, next);
+  return written.kind === 'moved' ? { ...waiting, run: written.run } : written;
 }
 
-function isIdle(decision: RunningDecision): boolean {
-  return (
-    !decision.busy && decision.retry.length === 0 && decision.retryAt === undefined && decision.missing.length === 0
-  );
-}
-
-/** The record with what was accepted in it; undefined when nothing was. */
-function afterLook(record: RunRecord, found: Found, now: Date): RunRecord | undefined {
-  const [first] = found.accepted;
-  if (first === undefined) return undefined;
-  if (first.taskId === 'merge') return change(record, now, { merged: first, state: 'publishing' });
-  return change(record, now, { accepted: [...withAccepted(record, found.accepted)] });
-}
-
-/** Adds what should be in the job and is not: the merge once every shard is accepted, or a task that somebody deleted. */
-async function submitMissing(deps: SubmitDeps, run: StoredRun): Promise<StepResult> {
-  const { record } = run;
-  const { clock } = deps;
-  const jobId = record.attempts.at(-1)?.jobId ?? '';
-  const end = (code: string, subject: string, message: string): Promise<StepResult> =>
-    swap(deps, run, failed(record, clock.now(), [reason(clock.now(), code, subject, message)]));
-  const manifest = await deps.manifests.get(record.packageId);
-  if (manifest === undefined)
-    return end('package-gone', record.packageId, 'the manifest is gone from the work account');
-  let tasks;
-  try {
-    tasks = await writeTasks(deps, record, specsOf(record, manifest));
-  } catch (error) {
-    if (error instanceof ContentConflictError) return end('task-spec-conflict', error.blob, error.message);
-    throw error;
-  }
-  const added = await deps.batch.addTasks(jobId, tasks);
-  switch (added.outcome) {
-    case 'added':
-      return { kind: 'waiting', run, on: 'tasks' };
-    case 'conflict':
-      return end('task-conflict', jobId, `tasks ${added.taskIds.join(', ')} exist with other content`);
-    case 'refused':
-      return end('tasks-refused', jobId, `${added.code}: ${added.message}`);
-    case 'job-closed':
-    case 'job-absent':
-      return swap(deps, run, nextAttempt(record, deps.policy, clock.now(), `job ${jobId} was ended by somebody`));
-  }
+interface AttemptFailure {
+  readonly attempt: Attempt;
+  readonly failure: TaskFailure;
 }
 
 async function failRun(
   deps: SubmitDeps,
   run: StoredRun,
   record: RunRecord,
-  failures: readonly TaskFailure[],
+  failures: readonly AttemptFailure[],
 ): Promise<StepResult> {
   const now = deps.clock.now();
   const reasons = await Promise.all(
-    failures.map(async (failure) =>
-      reason(
-        now,
-        'task-failed',
-        failureSubject(record, failure.taskId),
-        told(failure, await explain(deps, record, failure)),
-      ),
-    ),
+    failures.map(async ({ attempt, failure }) => {
+      const words = told(failure, await explain(deps, record, attempt.attempt, failure));
+      return reason(now, 'task-failed', failureSubject(attempt, failure.taskId), words);
+    }),
   );
   return swap(deps, run, failed(record, now, reasons));
 }
 
-/**
- * Counts each failure once against its task's budget, then makes the tasks active again. The count names the failure by
- * its end time, so that a crash between the two is not counted twice, and neither do two reconcilers.
- */
-async function retryTasks(
+/** The record with these failures counted, each once: it is named by its end time. */
+async function countFailures(
+  deps: SubmitDeps,
+  record: RunRecord,
+  code: string,
+  failures: readonly AttemptFailure[],
+  now: Date,
+): Promise<RunRecord> {
+  const reasons: Reason[] = await Promise.all(
+    failures.map(async ({ attempt, failure }) => {
+      const words = told(failure, await explain(deps, record, attempt.attempt, failure));
+      return reason(now, code, failureSubject(attempt, failure.taskId), words);
+    }),
+  );
+  const retries = { ...record.retries };
+  const lastFailures = { ...record.lastFailures };
+  let { cost } = record;
+  for (const { attempt, failure } of failures) {
+    retries[failure.taskId] = (retries[failure.taskId] ?? 0) + 1;
+    if (failure.at !== undefined) lastFailures[failure.taskId] = failure.at.toISOString();
+    cost = withExecutions(cost, attempt, [failure.task], now, deps.policy.prices?.currency);
+  }
+  return { ...record, retries, lastFailures, cost, reasons: withReasons(record, reasons) };
+}
+
+/** Gives tasks to an attempt in a pool of another class, and says why. */
+async function move(
   deps: SubmitDeps,
   run: StoredRun,
   record: RunRecord,
-  decision: RunningDecision,
+  look: Look,
+  { capacity }: StepOptions,
 ): Promise<StepResult> {
   const now = deps.clock.now();
-  const fresh = decision.retry.filter((item) => !item.counted).map((item) => item.failure);
+  let next = record;
+  for (const { attempt, move: moves } of look.decisions) {
+    for (const to of ['dedicated', 'large'] as const) {
+      const mine = moves.filter((one) => one.to === to);
+      if (mine.length === 0) continue;
+      const failures = mine.flatMap(({ failure }) => (failure === undefined ? [] : [{ attempt, failure }]));
+      next = await countFailures(deps, next, taskMoved, failures, now);
+      const taken = mine.filter((one) => one.failure === undefined);
+      const words = (task: TaskFacts): string =>
+        `spot nodes were taken away from it ${task.requeueCount ?? 0} times: it goes to ${to} nodes`;
+      const reasons = taken.map((one) => reason(now, taskMoved, failureSubject(attempt, one.taskId), words(one.task)));
+      const cost = withExecutions(
+        next.cost,
+        attempt,
+        taken.map((one) => one.task),
+        now,
+        deps.policy.prices?.currency,
+      );
+      next = { ...next, cost, reasons: withReasons(next, reasons) };
+      const terms = await movedTermsOf(deps, capacity, attempt, to);
+      const why = to === 'large' ? 'ran out of memory' : 'spot nodes failed or were taken away';
+      next = moveTasks(
+        next,
+        mine.map((one) => one.taskId),
+        terms,
+        now,
+        why,
+      );
+    }
+  }
+  return swap(deps, run, change(next, now, {}));
+}
+
+/**
+ * Counts each failure once against its task's budget, then makes the tasks active again. A crash between the two is not
+ * counted twice, and neither do two reconcilers.
+ */
+async function retryTasks(deps: SubmitDeps, run: StoredRun, record: RunRecord, look: Look): Promise<StepResult> {
+  const now = deps.clock.now();
+  const all = look.decisions.flatMap(({ attempt, retry }) => retry.map((item) => ({ ...item, attempt })));
+  const fresh = all.filter((item) => !item.counted);
+  const ended = look.decisions.filter((one) => one.ended && one.retry.length > 0);
   let current = run;
-  if (fresh.length > 0 || record !== run.record) {
-    const reasons: Reason[] = await Promise.all(
-      fresh.map(async (failure) => ({
-        ...reason(
-          now,
-          taskRetried,
-          failureSubject(record, failure.taskId),
-          told(failure, await explain(deps, record, failure)),
-        ),
-        at: failure.at.toISOString(),
-      })),
-    );
-    const retries = { ...record.retries };
-    for (const { taskId } of fresh) retries[taskId] = (retries[taskId] ?? 0) + 1;
-    const written = await swap(
-      deps,
-      run,
-      change(run.record, now, { accepted: record.accepted, retries, reasons: [...withReasons(record, reasons)] }),
-    );
-    if (written.kind !== 'moved') return written;
+  if (fresh.length > 0 || ended.length > 0 || record !== run.record) {
+    let counted = await countFailures(deps, record, taskRetried, fresh, now);
+    for (const { attempt, retry } of ended)
+      counted = reopened(
+        counted,
+        attempt,
+        retry.map((one) => one.failure.taskId),
+        now,
+      );
+    const written = await swap(deps, run, change(counted, now, {}));
+    if (written.kind !== 'moved' || ended.length > 0) return written;
     current = written.run;
   }
-  const jobId = current.record.attempts.at(-1)?.jobId ?? '';
-  const outcomes = await Promise.all(
-    decision.retry.map(({ failure }) => deps.batch.reactivateTask(jobId, failure.taskId)),
-  );
-  if (outcomes.some((outcome) => outcome === 'job-closed')) {
-    const why = `job ${jobId} was ended before a failed task could be tried again`;
-    return swap(deps, current, nextAttempt(current.record, deps.policy, deps.clock.now(), why));
+  for (const { attempt } of look.decisions) {
+    const ids = all.filter((item) => item.attempt === attempt).map((item) => item.failure.taskId);
+    const outcomes = await Promise.all(ids.map((taskId) => deps.batch.reactivateTask(attempt.jobId, taskId)));
+    if (!outcomes.includes('job-closed')) continue;
+    const job = await deps.batch.getJob(attempt.jobId);
+    const at = deps.clock.now();
+    const tasks = openTasksByAttempt(current.record).get(attempt.attempt) ?? [];
+    if (job?.terminateReason === 'AllTasksComplete')
+      return swap(deps, current, change(reopened(current.record, attempt, tasks, at), at, {}));
+    const why = `job ${attempt.jobId} was ended before a failed task could be tried again`;
+    return swap(deps, current, nextAttempt(current.record, attempt, tasks, deps.policy.maxAttempts, at, why));
   }
   return { kind: 'waiting', run: current, on: 'tasks' };
+}
+
+/** The job ended by itself after its last task, as it was told to: the task is tried again in another of the same kind. */
+function reopened(record: RunRecord, attempt: Attempt, tasks: readonly string[], now: Date): RunRecord {
+  const endedAt = now.toISOString();
+  const attempts = record.attempts.map((one) => (one.attempt === attempt.attempt ? { ...one, endedAt } : one));
+  const { poolId, poolClass, image, slotsPerNode, pricePerNodeHour } = attempt;
+  const terms = { poolId, poolClass, image, slotsPerNode, pricePerNodeHour };
+  return moveTasks({ ...record, attempts }, tasks, terms, now, 'its task failed after all others were done');
 }

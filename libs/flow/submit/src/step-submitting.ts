@@ -1,126 +1,73 @@
-import type { Manifest, RunRecord } from '@xva/contracts';
-import { swap, type StepResult, type SubmitDeps } from './deps.ts';
-import { ContentConflictError } from './errors.ts';
-import type { Blobs, StoredRun, TaskSpec } from './ports.ts';
-import { change, failed, hasReason, nextAttempt, reason, startAttempt, withReasons } from './record.ts';
-import { batchTaskOf, jobSpecOf, labelsOf, mergeSpec, shardSpecs, taskFileOf } from './task-specs.ts';
+import { swap, type StepOptions, type StepResult, type SubmitDeps } from './deps.ts';
+import { nextPoolOf } from './pools.ts';
+import type { StoredRun } from './ports.ts';
+import { change, failed, nextAttempt, openTasksByAttempt, reason, startAttempt, waitingFor } from './record.ts';
+import { endUnwanted, placeAttempt, termsOf } from './step-placing.ts';
 
 /** `queued` → `submitting`, if there is room: the intent is written before Batch is touched. */
-export async function stepQueued(deps: SubmitDeps, run: StoredRun, admitted: boolean): Promise<StepResult> {
+export async function stepQueued(deps: SubmitDeps, run: StoredRun, { capacity }: StepOptions): Promise<StepResult> {
   const { record } = run;
   const now = deps.clock.now();
-  if (admitted)
-    return swap(deps, run, startAttempt(record, deps.policy.poolId, now, record.attempt === 1 ? 'first' : 'retry'));
-  if (hasReason(record, 'waiting-for-slots', record.runId)) return { kind: 'waiting', run, on: 'admission' };
-  const message = 'as many tasks as the pool can work on soon are submitted already; the run starts when some are done';
-  const waiting = change(record, now, {
-    reasons: [...withReasons(record, [reason(now, 'waiting-for-slots', record.runId, message)])],
-  });
-  const written = await swap(deps, run, waiting);
-  return written.kind === 'moved' ? { kind: 'waiting', run: written.run, on: 'admission' } : written;
+  if (record.paused !== null) return { kind: 'waiting', run, on: 'pause' };
+  const choice = nextPoolOf(record, deps.policy);
+  if ((await capacity.room(run, choice.poolId)) <= 0) {
+    const { code, message } = capacity.shortage(choice.poolId);
+    const waiting = waitingFor(record, now, code, message);
+    if (waiting === undefined) return { kind: 'waiting', run, on: 'admission' };
+    const written = await swap(deps, run, waiting);
+    return written.kind === 'moved' ? { kind: 'waiting', run: written.run, on: 'admission' } : written;
+  }
+  const { poolId, poolClass } = choice;
+  const terms = await termsOf(deps, capacity, { poolId, poolClass }, deps.policy.image ?? null);
+  return swap(deps, run, startAttempt(record, terms, now, record.attempts.length === 0 ? 'first' : 'retry'));
 }
 
-/** Writes a blob whose name says what is in it. @throws ContentConflictError when other content is there. */
-async function putSame(container: Blobs, blob: string, text: string, metadata: Record<string, string>): Promise<void> {
-  const { outcome } = await container.putIfAbsent(blob, text, { contentType: 'application/json', metadata });
-  if (outcome === 'created') return;
-  const there = await container.get(blob);
-  if (there === undefined || Buffer.from(there.bytes).toString('utf8') !== text) throw new ContentConflictError(blob);
-}
-
-const writersAtOnce = 16;
-
-/** Stores the specs of tasks and gives the Batch tasks that use them. */
-export async function writeTasks(
-  deps: SubmitDeps,
-  record: RunRecord,
-  specs: Parameters<typeof batchTaskOf>[0][],
-): Promise<readonly TaskSpec[]> {
-  const container = deps.work.runContainer(record.container);
-  const metadata = labelsOf(record, 'task-input');
-  const queue = specs.map(taskFileOf);
-  const write = async (): Promise<void> => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift())
-      await putSame(container, file.blob, file.text, metadata);
-  };
-  await Promise.all(Array.from({ length: Math.min(writersAtOnce, queue.length) }, write));
-  return specs.map((spec) => batchTaskOf(spec, record, deps.policy, { objects: deps.work.objects, container }));
-}
-
-export function specsOf(record: RunRecord, manifest: Manifest): Parameters<typeof batchTaskOf>[0][] {
-  const shards = shardSpecs(record, manifest);
-  return shards.length === 0 ? [mergeSpec(record)] : [...shards];
-}
-
-/**
- * Puts the current attempt's container, specs, job and tasks in place, and says so in the record. Every part is the same
- * act when done twice, so a crash anywhere in between is followed by the whole of it again.
- */
-export async function stepSubmitting(deps: SubmitDeps, run: StoredRun): Promise<StepResult> {
+/** Puts the current attempt in place, as much of it as there is room for, and says so in the record. */
+export async function stepSubmitting(deps: SubmitDeps, run: StoredRun, { capacity }: StepOptions): Promise<StepResult> {
   const { record } = run;
-  const { batch, clock, work } = deps;
-  const job = jobSpecOf(record, deps.policy);
-  const end = (code: string, subject: string, message: string): Promise<StepResult> =>
-    swap(deps, run, failed(record, clock.now(), [reason(clock.now(), code, subject, message)]));
-  const prepare = async (): Promise<readonly TaskSpec[]> => {
-    const [manifest] = await Promise.all([
-      deps.manifests.get(record.packageId),
-      work.ensureRunContainer(record.container, labelsOf(record, 'bundle')),
-    ]);
-    if (manifest === undefined) throw new MissingPackageError(record.packageId);
-    return writeTasks(deps, record, specsOf(record, manifest));
-  };
-  const earlier = record.attempts.slice(0, -1).map((attempt) => batch.terminateJob(attempt.jobId, 'superseded'));
-  const [prepared, added] = await Promise.allSettled([prepare(), batch.addJob(job), ...earlier]);
-  if (added.status === 'rejected') throw added.reason;
-  if (added.value.outcome === 'quota') return backToQueue(deps, run);
-  if (added.value.outcome === 'refused')
-    return end('job-refused', job.id, `${added.value.code}: ${added.value.message}`);
-  if (added.value.outcome === 'conflict')
-    return end('job-conflict', job.id, `job ${job.id} exists with other content; nothing of it was touched`);
-  if (prepared.status === 'rejected') {
-    const { reason: error } = prepared as { reason: unknown };
-    if (error instanceof MissingPackageError) return end('package-gone', record.packageId, error.message);
-    if (error instanceof ContentConflictError) return end('task-spec-conflict', error.blob, error.message);
-    throw error;
-  }
-  const tasks = await batch.addTasks(job.id, prepared.value);
-  switch (tasks.outcome) {
-    case 'added': {
-      const startedAt = record.startedAt ?? clock.now().toISOString();
-      return swap(deps, run, change(record, clock.now(), { state: 'running', startedAt }));
+  const { clock } = deps;
+  const attempt = record.attempts.at(-1);
+  if (attempt === undefined) throw new Error(`run ${record.runId} is submitting and has no attempt`);
+  if (record.paused !== null) return { kind: 'waiting', run, on: 'pause' };
+  const tasks = openTasksByAttempt(record).get(attempt.attempt) ?? [];
+  // It was let in: at least one task goes, so that it is not let in for nothing.
+  const room = Math.max(1, await capacity.room(run, attempt.poolId));
+  const now = tasks.slice(0, room);
+  const placed = await placeAttempt(deps, record, attempt, now);
+  const at = clock.now();
+  switch (placed.outcome) {
+    case 'placed': {
+      capacity.outstanding(record.runId, attempt.jobId, attempt.poolId, now.length);
+      const submittedAt = at.toISOString();
+      const { code, message } = capacity.shortage(attempt.poolId);
+      const next = change(record, at, {
+        state: 'running',
+        startedAt: record.startedAt ?? submittedAt,
+        waiting: now.length < tasks.length ? { code, message, since: submittedAt } : null,
+        attempts: record.attempts.map((one) => (one === attempt ? { ...one, submittedAt } : one)),
+      });
+      return endUnwanted(deps, record.runId, attempt, await swap(deps, run, next));
     }
-    case 'conflict':
-      return end('task-conflict', job.id, `tasks ${tasks.taskIds.join(', ')} exist with other content`);
-    case 'refused':
-      return end('tasks-refused', job.id, `${tasks.code}: ${tasks.message}`);
-    case 'job-closed':
-    case 'job-absent':
-      return swap(
-        deps,
-        run,
-        nextAttempt(record, deps.policy, clock.now(), `job ${job.id} was ended before its tasks were added`),
-      );
+    case 'quota':
+      return backToQueue(deps, run);
+    case 'closed': {
+      const why = `job ${attempt.jobId} was ended before its tasks were added`;
+      const next = nextAttempt(record, attempt, tasks, deps.policy.maxAttempts, at, why);
+      return swap(deps, run, next);
+    }
+    case 'end':
+      return swap(deps, run, failed(record, at, [reason(at, placed.code, placed.subject, placed.message)]));
   }
 }
+
+export const quotaMessage =
+  'the Batch account holds as many active jobs as its quota allows; the run goes on when some have ended';
 
 /** Batch has no room for another job: the run waits, it does not fail for that. */
 async function backToQueue(deps: SubmitDeps, run: StoredRun): Promise<StepResult> {
   const { record } = run;
   const now = deps.clock.now();
-  const message =
-    'the Batch account holds as many active jobs as its quota allows; the run starts when some have ended';
-  const told = hasReason(record, 'waiting-for-quota', record.runId);
-  const reasons = told
-    ? record.reasons
-    : withReasons(record, [reason(now, 'waiting-for-quota', record.runId, message)]);
-  const written = await swap(deps, run, change(record, now, { state: 'queued', reasons: [...reasons] }));
+  const waiting = waitingFor(record, now, 'waiting-for-quota', quotaMessage) ?? change(record, now, {});
+  const written = await swap(deps, run, { ...waiting, state: 'queued' });
   return written.kind === 'moved' ? { kind: 'waiting', run: written.run, on: 'quota' } : written;
-}
-
-class MissingPackageError extends Error {
-  override readonly name = 'MissingPackageError';
-  constructor(packageId: string) {
-    super(`the manifest objects/${packageId} is gone from the work account`);
-  }
 }

@@ -3,6 +3,7 @@ import {
   runPaths,
   shardSpecSchema,
   traceLabel,
+  type Attempt,
   type Manifest,
   type MergeSpec,
   type RetentionLabels,
@@ -11,7 +12,6 @@ import {
 } from '@xva/contracts';
 import type { SubmitPolicy } from './policy.ts';
 import type { Blobs, JobSpec, TaskSpec, WorkStorage } from './ports.ts';
-import { openShards } from './record.ts';
 
 /** Task environment and job metadata that may differ between two submissions of the same content. */
 export const varyingNames = ['TRACEPARENT', traceLabel] as const;
@@ -23,20 +23,18 @@ export function labelsOf(
   return { xva_class: kind, xva_run_id: record.runId, xva_event_id: record.eventId };
 }
 
-/** The current attempt's job. No secret and nothing that varies but the trace is in its metadata. */
-export function jobSpecOf(record: RunRecord, policy: SubmitPolicy): JobSpec {
-  const current = record.attempts.at(-1);
-  if (current === undefined) throw new Error(`run ${record.runId} has no attempt`);
+/** An attempt's job. No secret and nothing that varies but the trace is in its metadata. */
+export function jobSpecOf(record: RunRecord, attempt: Attempt, policy: SubmitPolicy): JobSpec {
   const { book, asOf, cut, scenario, revision } = record.requestKey;
   return {
-    id: current.jobId,
-    poolId: current.poolId,
+    id: attempt.jobId,
+    poolId: attempt.poolId,
     displayName: `${book} ${asOf} ${cut} ${scenario} r${revision}`,
-    priority: record.priority,
+    priority: attempt.priority,
     metadata: {
       ...labelsOf(record, 'task-input'),
       xva_package_id: record.packageId,
-      xva_attempt: String(current.attempt),
+      xva_attempt: String(attempt.attempt),
       ...(record.traceparent === null ? {} : { [traceLabel]: record.traceparent }),
     },
     maxWallClockTime: policy.jobMaxWallClockTime,
@@ -50,47 +48,63 @@ export interface TaskFile {
   readonly text: string;
 }
 
-function commonOf(record: RunRecord) {
+function commonOf(record: RunRecord, attempt: number) {
   return {
     schemaVersion: '1.0' as const,
     runId: record.runId,
     eventId: record.eventId,
-    attempt: record.attempt,
+    attempt,
     packageId: record.packageId,
     sharedInputHash: record.plan.sharedInputHash,
   };
 }
 
-export function shardSpecs(record: RunRecord, manifest: Manifest): readonly ShardSpec[] {
-  return openShards(record).map((shard) =>
-    shardSpecSchema.parse({
-      ...commonOf(record),
-      taskId: shard.taskId,
+const manifestPath = 'manifest.json';
+
+/** The specs of some open tasks of an attempt. They follow from record and manifest alone. */
+export function specsOf(
+  record: RunRecord,
+  attempt: number,
+  taskIds: readonly string[],
+  manifest: Manifest,
+): readonly (ShardSpec | MergeSpec)[] {
+  const shards = new Map(record.plan.shards.map((shard) => [shard.taskId, shard]));
+  return taskIds.map((taskId) => {
+    const shard = shards.get(taskId);
+    if (shard === undefined) return mergeSpec(record, attempt, manifest);
+    return shardSpecSchema.parse({
+      ...commonOf(record, attempt),
+      taskId,
       kind: 'shard',
       parts: manifest.parts,
       nettingSets: shard.nettingSets,
-    }),
-  );
+      ...(shard.trades === undefined ? {} : { trades: shard.trades }),
+    });
+  });
 }
 
-const manifestPath = 'manifest.json';
-
-/** The merge of a run whose shards are all accepted: it follows from the record alone. */
-export function mergeSpec(record: RunRecord): MergeSpec {
-  const setsOf = new Map(record.plan.shards.map((shard) => [shard.taskId, shard.nettingSets]));
+/** The merge of a run whose shards are all accepted. With cubes among them it gets the package too. */
+export function mergeSpec(record: RunRecord, attempt: number, manifest: Pick<Manifest, 'parts'>): MergeSpec {
+  const shards = new Map(record.plan.shards.map((shard) => [shard.taskId, shard]));
+  const cubes = record.plan.shards.some((shard) => shard.trades !== undefined);
   return {
-    ...commonOf(record),
+    ...commonOf(record, attempt),
     taskId: 'merge',
     kind: 'merge',
     manifestPath,
-    bundles: record.accepted.map(({ taskId, attempt, bundleId, sha256 }) => ({
-      taskId,
-      attempt,
-      bundleId,
-      path: `bundles/${taskId}/bundle-${bundleId}.tar`,
-      sha256,
-      nettingSets: setsOf.get(taskId) ?? [],
-    })),
+    ...(cubes ? { parts: [...manifest.parts] } : {}),
+    bundles: record.accepted.map(({ taskId, attempt: made, bundleId, sha256 }) => {
+      const shard = shards.get(taskId);
+      return {
+        taskId,
+        attempt: made,
+        bundleId,
+        path: `bundles/${taskId}/bundle-${bundleId}.tar`,
+        sha256,
+        nettingSets: shard?.nettingSets ?? [],
+        ...(shard?.trades === undefined ? {} : { trades: shard.trades }),
+      };
+    }),
   };
 }
 
@@ -106,6 +120,7 @@ export function taskFileOf(spec: ShardSpec | MergeSpec): TaskFile {
 export function batchTaskOf(
   spec: ShardSpec | MergeSpec,
   record: RunRecord,
+  attempt: Pick<Attempt, 'image'>,
   policy: SubmitPolicy,
   work: Pick<WorkStorage, 'objects'> & { readonly container: Blobs },
 ): TaskSpec {
@@ -118,6 +133,7 @@ export function batchTaskOf(
       ? spec.parts.map((part) => ({ httpUrl: objects.url(part.sha256), filePath: part.path }))
       : [
           { httpUrl: objects.url(record.packageId), filePath: spec.manifestPath },
+          ...(spec.parts ?? []).map((part) => ({ httpUrl: objects.url(part.sha256), filePath: part.path })),
           ...spec.bundles.map((bundle) => ({
             httpUrl: container.url(record.accepted.find((found) => found.taskId === bundle.taskId)?.blob ?? ''),
             filePath: bundle.path,
@@ -128,7 +144,7 @@ export function batchTaskOf(
   return {
     id: spec.taskId,
     commandLine: `${policy.engineCommand} ${spec.kind === 'shard' ? 'run' : 'merge'} --task task.json --root . --out out`,
-    image: policy.image,
+    image: attempt.image ?? undefined,
     resourceFiles: [
       { httpUrl: container.url(runPaths.taskSpec(spec.attempt, spec.taskId)), filePath: 'task.json' },
       ...inputs,

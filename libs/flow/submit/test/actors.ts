@@ -98,7 +98,7 @@ export class Actor {
     for (;;) {
       await this.#pass('poll');
       try {
-        const result = await reconcileRun(runId, deps, { deep: true, admit: () => true });
+        const result = await reconcileRun(runId, deps, { deep: true });
         if (result.kind === 'over') return;
       } catch (error) {
         if (!(error instanceof Away)) throw error;

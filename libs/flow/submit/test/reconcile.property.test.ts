@@ -101,8 +101,10 @@ describe('any number of reconcilers, killed between any two calls', () => {
           for (const id of taskIds) fresh.exits.set(id, [...codes[id]]);
           fresh.quotaRefusals = quota;
         });
-        expect(record).toMatchObject({ state: 'done', outcome: 'complete', attempt: 1 });
-        expect(world.jobs.size).toBe(1);
+        expect(record).toMatchObject({ state: 'done', outcome: 'complete' });
+        // The merge's job ends with it: each of its failures may take a job of its own, no other does.
+        expect(record.attempt).toBeLessThanOrEqual(1 + codes.merge.length);
+        expect(world.jobs.size).toBe(record.attempts.length);
         checkPublished(world, record);
       }),
       { seed, numRuns },
@@ -137,10 +139,11 @@ describe('any number of reconcilers, killed between any two calls', () => {
     await fc.assert(
       fc.asyncProperty(chaos, fc.constantFrom(...taskIds), hopeless, async (given, id, codes) => {
         const { record } = await play({ ...given, zombies: 0 }, (world) => world.exits.set(id, [...codes]));
-        expect(record).toMatchObject({ state: 'failed', outcome: 'failed', attempt: 1 });
-        expect(record.reasons.some((reason) => reason.code === 'task-failed' && reason.subject === `a1/${id}`)).toBe(
-          true,
-        );
+        expect(record).toMatchObject({ state: 'failed', outcome: 'failed' });
+        if (id !== 'merge') expect(record.attempt).toBe(1);
+        expect(record.reasons.filter((reason) => reason.code === 'task-failed').map((one) => one.subject)).toEqual([
+          expect.stringMatching(`^a[0-9]+/${id}$`),
+        ]);
       }),
       { seed, numRuns },
     );

@@ -167,7 +167,12 @@ export class World {
       });
       return { outcome: 'created' };
     },
-    getJob: async (id) => this.jobs.get(id),
+    getJob: async (id) => {
+      const job = this.jobs.get(id);
+      if (job === undefined) return undefined;
+      const { state, terminateReason, onAllTasksComplete } = job;
+      return { state, terminateReason, onAllTasksComplete };
+    },
     terminateJob: async (id, reason) => {
       const job = this.jobs.get(id);
       if (job === undefined) return 'absent';

@@ -58,6 +58,8 @@ export const acceptedBundleSchema = z.strictObject({
   engine: z.string().nullable().default(null),
   /** CPU seconds that the engine took; null = it did not say. */
   cpuSeconds: z.number().min(0).nullable().default(null),
+  /** Seconds of pricing by trade type, of those. */
+  pricingSeconds: z.record(z.string(), z.number().min(0)).default({}),
 });
 
 /** `spot` nodes may be taken away at any time; `large` ones have more memory per slot. */
@@ -83,6 +85,9 @@ export const attemptSchema = z.strictObject({
   endedAt: timestamp.nullable().default(null),
   /** Priority that its job has in Batch. */
   priority: z.int().default(0),
+  /** Of its pool, when it was decided: what a slot-second costs. Null = the pool has no price. */
+  slotsPerNode: z.int().min(1).default(1),
+  pricePerNodeHour: z.number().min(0).nullable().default(null),
 });
 
 export const reasonSchema = z.strictObject({
