@@ -43,6 +43,7 @@ class MemoryStore implements DetectionStore {
 const condition = `SELECT Book, CONVERT(varchar(10), AsOf, 23) AS AsOf, Cut, Scenario, Revision, BaseCurrency, Samples, Seed, CONVERT(varchar(42), Quantile) AS Quantile, DvaName, GridTenors, Strict, Priority, Traceparent FROM xva.RunRequest WHERE Status = 0`;
 const modes = {
   rowversion: 'mode: rowversion',
+  changeTracking: 'mode: changeTracking',
   query: `mode: query, sql: "${condition}"`,
 } as const;
 type Mode = keyof typeof modes;
@@ -65,6 +66,8 @@ beforeAll(async () => {
   target = await openTarget();
   raw = await target.connect();
   pool = new SqlPool(() => SqlConnection.connect(target.options), 4);
+  await raw.run(`ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 2 DAYS, AUTO_CLEANUP = OFF)`);
+  await raw.run('ALTER TABLE xva.RunRequest ENABLE CHANGE_TRACKING');
 }, 60_000);
 
 afterAll(async () => {
@@ -354,6 +357,69 @@ describe('rowversion', () => {
     // The simulator and the server both resolve the schema of the login.
     await expect(drain(other)).rejects.toBeInstanceOf(SqlError);
     expect(store.lead.value.cursor.phase).toBe('follow');
+  });
+});
+
+describe('change tracking', () => {
+  const cut = async (): Promise<void> => {
+    await raw.run('ALTER TABLE xva.RunRequest DISABLE CHANGE_TRACKING');
+    await raw.run('ALTER TABLE xva.RunRequest ENABLE CHANGE_TRACKING');
+  };
+
+  it('a retention that ran out is a gap: everything is read again, and only what changed meanwhile fires', async () => {
+    const source = open('changeTracking');
+    await insert(1);
+    await insert(2);
+    await drain(source);
+    await raw.run('UPDATE xva.RunRequest SET Samples = 61 WHERE Revision = 2');
+    await insert(3);
+    await cut();
+    expect([...(await drain(source))].sort()).toEqual(['2:61', '3:50']);
+    expect(gaps).toEqual([expect.stringMatching(/goes back to version \d+ only, and the cursor is at version/)]);
+    await insert(4);
+    expect(await drain(source)).toEqual(['4:50']);
+    expect(gaps).toHaveLength(1);
+  });
+
+  it('a truncated table is a gap, and rows that were put back as they were fire nothing', async () => {
+    const source = open('changeTracking');
+    await insert(1);
+    await drain(source);
+    await raw.run('SELECT * INTO #kept FROM xva.RunRequest; TRUNCATE TABLE xva.RunRequest');
+    expect(await drain(source)).toEqual([]);
+    expect(gaps).toHaveLength(1);
+  });
+
+  it('says so when tracking is off: NULL would compare false with everything', async () => {
+    const source = open('changeTracking');
+    await drain(source);
+    await raw.run('ALTER TABLE xva.RunRequest DISABLE CHANGE_TRACKING');
+    await expect(source.claim(5)).rejects.toThrow(/Change tracking is not enabled|is off, or the login lacks/);
+    await expect(open('changeTracking', undefined, 'x').checkRead()).rejects.toThrow(/off|not enabled/);
+    await raw.run('ALTER TABLE xva.RunRequest ENABLE CHANGE_TRACKING');
+  });
+
+  it('a row that was deleted and asked for again fires again', async () => {
+    const source = open('changeTracking');
+    await raw.run('SET IDENTITY_INSERT xva.RunRequest ON');
+    await insert(1, { RequestId: '700001' });
+    expect(await drain(source)).toEqual(['1:50']);
+    await raw.run('DELETE FROM xva.RunRequest');
+    expect(await drain(source)).toEqual([]);
+    await insert(1, { RequestId: '700001' });
+    expect(await drain(source)).toEqual(['1:50']);
+    await raw.run('SET IDENTITY_INSERT xva.RunRequest OFF');
+  });
+
+  it('a transaction of more rows than a page holds is gone through once', async () => {
+    const source = open('changeTracking');
+    await drain(source);
+    await raw.run('BEGIN TRANSACTION');
+    for (let revision = 1; revision <= 17; revision += 1) await insert(revision);
+    await raw.run('COMMIT');
+    const seen = await drain(source, 4);
+    expect(seen).toHaveLength(17);
+    expect(new Set(seen).size).toBe(17);
   });
 });
 

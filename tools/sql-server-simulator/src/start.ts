@@ -99,7 +99,10 @@ function openDatabases(options: SimulatorOptions, waits: WaitGraph): Map<string,
     if (!databaseName.test(name)) throw new RangeError(`not a database name: ${name}`);
     const file =
       options.dataDirectory === undefined ? ':memory:' : join(options.dataDirectory, `${name.toLowerCase()}.sqlite`);
-    databases.set(name.toLowerCase(), new Database(index + 5, name, new SqliteStore(file), waits, compileFilter));
+    databases.set(
+      name.toLowerCase(),
+      new Database(index + 5, name, new SqliteStore(file), waits, compileFilter, options.now ?? Date.now),
+    );
   });
   return databases;
 }
@@ -118,6 +121,16 @@ function controlVerbs(state: ServerState, waits: WaitGraph) {
       })),
       waits: waits.list(),
     }),
+    /** `{"database", "table"}`: forgets the table's tracked changes, as clean-up after the retention does. */
+    'expire-changes': (body: unknown) => {
+      const { database: name, table } = body as { database?: string; table?: string };
+      const database = state.databases.get(String(name ?? state.defaultDatabase.name).toLowerCase());
+      const found = database?.tables.get(String(table).toLowerCase());
+      if (database === undefined || found === undefined || !database.tracking.tables.has(found.id))
+        throw new RangeError(`no tracked table ${String(table)}`);
+      database.expireTracking(found);
+      return { minValidVersion: database.tracking.minValidVersion(found.id) };
+    },
     /** Rows per table and the counters of each database. */
     databases: () =>
       [...state.databases.values()].map((database) => ({

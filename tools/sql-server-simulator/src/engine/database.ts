@@ -1,4 +1,5 @@
 import { SqlError } from '../types/sql-error.ts';
+import { ChangeTracking, type TrackedChange } from './change-tracking.ts';
 import type { WaitGraph } from './locks.ts';
 import { asOf, Row, type Values } from './row.ts';
 import type { DatabaseStore, StoredTable } from './store.ts';
@@ -34,14 +35,24 @@ export class Database {
   dbts = 2000n;
   commitSeq = 0;
   readonly active = new Set<Transaction>();
+  readonly tracking = new ChangeTracking();
+  readonly #now: () => number;
   #toPrune = new Map<Row, Table>();
 
-  constructor(id: number, name: string, store: DatabaseStore, waits: WaitGraph, compileFilter: FilterCompiler) {
+  constructor(
+    id: number,
+    name: string,
+    store: DatabaseStore,
+    waits: WaitGraph,
+    compileFilter: FilterCompiler,
+    now: () => number,
+  ) {
     this.id = id;
     this.name = name;
     this.waits = waits;
     this.compileFilter = compileFilter;
     this.#store = store;
+    this.#now = now;
     this.schemas.set('dbo', { id: 1, name: 'dbo' });
     this.#load();
   }
@@ -57,6 +68,10 @@ export class Database {
     this.readCommittedSnapshot = state.catalog.readCommittedSnapshot;
     this.nextObjectId = state.catalog.nextObjectId;
     this.dbts = BigInt(state.counters.dbts);
+    if (state.catalog.tracking !== undefined)
+      this.tracking.load({ ...state.catalog.tracking, version: state.counters.trackingVersion }, (id) =>
+        this.#store.changes(id),
+      );
     for (const schema of state.catalog.schemas) this.schemas.set(schema.name.toLowerCase(), schema);
     for (const stored of state.catalog.tables) this.#restore(stored, state.counters.identities[stored.id]);
     for (const table of this.tables.values()) {
@@ -83,8 +98,29 @@ export class Database {
     return this.tables.get(`${schema}.${name}`.toLowerCase());
   }
 
+  /** Makes a transaction's changes durable, then visible. */
+  commit(changes: Changes, schemaChanged: boolean, truncated: ReadonlySet<Table>): void {
+    const cleaned = this.tracking.tables.size > 0 && this.tracking.cleanUp(this.#now());
+    const resets = [...truncated].filter((table) => this.tracking.tables.has(table.id));
+    const tracked = this.tracking.changesOf(
+      [...changes].filter(([, { table }]) => !truncated.has(table)),
+      this.commitSeq + 1,
+      this.#now(),
+    );
+    for (const table of resets) this.tracking.reset(table);
+    this.#persist(changes, schemaChanged || cleaned || resets.length > 0, tracked);
+    this.tracking.publish(tracked, this.commitSeq + 1);
+    if (changes.size > 0) this.publish(changes);
+  }
+
+  /** Forgets tracked changes of a table, as clean-up after the retention does. */
+  expireTracking(table: Table): void {
+    this.tracking.forget(table.id, this.tracking.version);
+    this.#persist(new Map(), true, new Map());
+  }
+
   /** Writes a transaction's durable changes as one transaction of the store, before anyone sees them. */
-  persist(changes: Changes, schemaChanged: boolean): void {
+  #persist(changes: Changes, schemaChanged: boolean, tracked: ReadonlyMap<Table, readonly TrackedChange[]>): void {
     const touched = new Set<Table>();
     const rows = [...changes].filter(([, { table }]) => table.durable);
     for (const [, { table }] of rows) touched.add(table);
@@ -93,6 +129,8 @@ export class Database {
       rows: rows.map(([row, { table }]) => ({ table, id: row.id, values: row.current })),
       dbts: this.dbts,
       identities: [...touched].filter((table) => table.lastIdentity !== undefined),
+      tracked,
+      trackingVersion: this.tracking.version + (tracked.size > 0 ? 1 : 0),
       ...(schemaChanged ? { catalog: this } : {}),
     });
   }
@@ -128,6 +166,7 @@ export class Database {
   /** Drops versions that no open snapshot can see any more. */
   #prune(): void {
     const oldest = this.#oldestSnapshot() ?? this.commitSeq;
+    this.tracking.prune(oldest);
     for (const [row, table] of this.#toPrune) {
       let version = row.head;
       while (version !== undefined && version.seq > oldest) version = version.older;

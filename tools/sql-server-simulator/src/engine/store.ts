@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { openStore } from '@xva/emulator-kit';
 import { parseExpressionText } from '../sql/parser.ts';
 import { family, type OffsetTime, type SqlType, type Value } from '../types/sql-type.ts';
+import type { StoredTracking, TrackedChange } from './change-tracking.ts';
 import type { Schema } from './database.ts';
 import type { Values } from './row.ts';
 import type { CheckSpec, Column, ForeignSpec, IndexSpec, StoredExpression, Table } from './table.ts';
@@ -24,11 +25,16 @@ export interface CatalogState {
   readonly nextObjectId: number;
   readonly schemas: readonly Schema[];
   readonly tables: readonly StoredTable[];
+  readonly tracking?: StoredTracking | undefined;
 }
 
 export interface StoredState {
   readonly catalog: CatalogState;
-  readonly counters: { readonly dbts: string; readonly identities: Readonly<Record<number, string>> };
+  readonly counters: {
+    readonly dbts: string;
+    readonly trackingVersion: number;
+    readonly identities: Readonly<Record<number, string>>;
+  };
 }
 
 /** What the catalog of a live database offers for writing. */
@@ -38,12 +44,15 @@ interface LiveCatalog {
   readonly nextObjectId: number;
   readonly schemas: ReadonlyMap<string, Schema>;
   readonly tables: ReadonlyMap<string, Table>;
+  readonly tracking: { stored(): StoredTracking | undefined };
 }
 
 export interface CommitBatch {
   readonly rows: readonly { readonly table: Table; readonly id: number; readonly values: Values | null }[];
   readonly dbts: bigint;
   readonly identities: readonly Table[];
+  readonly tracked: ReadonlyMap<Table, readonly TrackedChange[]>;
+  readonly trackingVersion: number;
   readonly catalog?: LiveCatalog;
 }
 
@@ -56,6 +65,8 @@ export interface DatabaseStore {
   readonly recoveryFork: string;
   load(): StoredState | undefined;
   rows(table: Table): Iterable<readonly [number, Values]>;
+  /** Tracked changes of a table, oldest first. */
+  changes(tableId: number): readonly TrackedChange[];
   /** Writes all of it or nothing. */
   commit(batch: CommitBatch): void;
   close(): void;
@@ -65,6 +76,8 @@ const migrations = [
   `CREATE TABLE catalog (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
    CREATE TABLE identities (table_id INTEGER PRIMARY KEY, value TEXT NOT NULL);
    CREATE TABLE rows (table_id INTEGER NOT NULL, row_id INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (table_id, row_id)) WITHOUT ROWID;`,
+  `CREATE TABLE changes (table_id INTEGER NOT NULL, version INTEGER NOT NULL, operation TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL);
+   CREATE INDEX changes_by_table ON changes (table_id, version);`,
 ];
 
 type Cell = null | number | string | readonly [string, number];
@@ -89,6 +102,28 @@ function cellDecoder(type: SqlType): (cell: Cell) => Value {
     };
   }
   return (cell) => cell as Value;
+}
+
+/** A key's value with its kind, since it is read back without its column. */
+type TaggedCell = readonly ['null' | 'number' | 'text' | 'integer' | 'bytes' | 'offset', Cell];
+
+function encodeTagged(value: Value): TaggedCell {
+  const cell = encodeCell(value);
+  if (value === null) return ['null', cell];
+  if (typeof value === 'number') return ['number', cell];
+  if (typeof value === 'string') return ['text', cell];
+  if (typeof value === 'bigint') return ['integer', cell];
+  return [value instanceof Uint8Array ? 'bytes' : 'offset', cell];
+}
+
+function decodeTagged([kind, cell]: TaggedCell): Value {
+  if (kind === 'integer') return BigInt(cell as string);
+  if (kind === 'bytes') return Buffer.from(cell as string, 'base64');
+  if (kind === 'offset') {
+    const [ticks, offset] = cell as [string, number];
+    return { ticks: BigInt(ticks), offset };
+  }
+  return cell as Value;
 }
 
 function writeStored(name: string, value: unknown): unknown {
@@ -130,6 +165,7 @@ export class SqliteStore implements DatabaseStore {
   readonly #delete: StatementSync;
   readonly #name: StatementSync;
   readonly #identity: StatementSync;
+  readonly #change: StatementSync;
 
   /** @param file path, or `:memory:` for a database that ends with the process */
   constructor(file: string) {
@@ -138,6 +174,7 @@ export class SqliteStore implements DatabaseStore {
     this.#delete = this.#db.prepare('DELETE FROM rows WHERE table_id = ? AND row_id = ?');
     this.#name = this.#db.prepare('INSERT OR REPLACE INTO catalog VALUES (?, ?)');
     this.#identity = this.#db.prepare('INSERT OR REPLACE INTO identities VALUES (?, ?)');
+    this.#change = this.#db.prepare('INSERT INTO changes VALUES (?, ?, ?, ?, ?)');
     const fork = this.#db.prepare(`SELECT value FROM catalog WHERE name = 'recovery_fork'`).get();
     this.recoveryFork = (fork?.['value'] as string | undefined) ?? randomUUID().toUpperCase();
     if (fork === undefined) this.#name.run('recovery_fork', this.recoveryFork);
@@ -160,6 +197,7 @@ export class SqliteStore implements DatabaseStore {
       catalog: { ...raw, tables: raw.tables.map(readTable) },
       counters: {
         dbts: entries.get('dbts') ?? '2000',
+        trackingVersion: Number(entries.get('tracking_version') ?? '0'),
         identities: Object.fromEntries(identities.map(({ table_id, value }) => [table_id, value])),
       },
     };
@@ -176,6 +214,19 @@ export class SqliteStore implements DatabaseStore {
     }
   }
 
+  changes(tableId: number): readonly TrackedChange[] {
+    const rows = this.#db
+      .prepare('SELECT version, operation, key, at FROM changes WHERE table_id = ? ORDER BY version, rowid')
+      .all(tableId) as { version: number; operation: TrackedChange['operation']; key: string; at: number }[];
+    return rows.map(({ version, operation, key, at }) => ({
+      version,
+      operation,
+      key: (JSON.parse(key) as TaggedCell[]).map(decodeTagged),
+      atMs: at,
+      seq: 0,
+    }));
+  }
+
   commit(batch: CommitBatch): void {
     this.#db.exec('BEGIN');
     try {
@@ -185,6 +236,10 @@ export class SqliteStore implements DatabaseStore {
       }
       for (const table of batch.identities) this.#identity.run(table.id, String(table.lastIdentity));
       this.#name.run('dbts', batch.dbts.toString());
+      for (const [table, changes] of batch.tracked)
+        for (const { version, operation, key, atMs } of changes)
+          this.#change.run(table.id, version, operation, JSON.stringify(key.map(encodeTagged)), atMs);
+      this.#name.run('tracking_version', String(batch.trackingVersion));
       if (batch.catalog !== undefined) this.#writeCatalog(batch.catalog);
       this.#db.exec('COMMIT');
     } catch (error) {
@@ -199,6 +254,7 @@ export class SqliteStore implements DatabaseStore {
       snapshotAllowed: live.snapshotAllowed,
       readCommittedSnapshot: live.readCommittedSnapshot,
       nextObjectId: live.nextObjectId,
+      tracking: live.tracking.stored(),
       schemas: [...live.schemas.values()],
       tables: tables.map((table) => ({
         id: table.id,
@@ -212,6 +268,13 @@ export class SqliteStore implements DatabaseStore {
       })),
     };
     this.#name.run('catalog', JSON.stringify(state, writeStored));
+    const tracked = new Map((state.tracking?.tables ?? []).map(({ id, minValidVersion }) => [id, minValidVersion]));
+    for (const { table_id: id } of this.#db.prepare('SELECT DISTINCT table_id FROM changes').all() as {
+      table_id: number;
+    }[])
+      this.#db
+        .prepare('DELETE FROM changes WHERE table_id = ? AND version <= ?')
+        .run(id, tracked.get(id) ?? Number.MAX_SAFE_INTEGER);
     const known = JSON.stringify(tables.map(({ id }) => id));
     for (const name of ['rows', 'identities'])
       this.#db.prepare(`DELETE FROM ${name} WHERE table_id NOT IN (SELECT value FROM json_each(?))`).run(known);

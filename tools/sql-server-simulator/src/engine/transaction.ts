@@ -25,6 +25,7 @@ export class Transaction {
   readonly priority: () => number;
   readonly locks: Lockable[] = [];
   #log: UndoEntry[] = [];
+  readonly #truncated = new Set<Table>();
   /** Commit number up to which a SNAPSHOT transaction sees others' work; set by its first read. */
   snapshot: number | undefined;
   /** First rowversion stamped: MIN_ACTIVE_ROWVERSION() stays below it. */
@@ -48,6 +49,11 @@ export class Transaction {
   /** Notes a change that was just made to a row. */
   wrote(table: Table, row: Row, before: Values | null, after: Values | null, firstWrite: boolean): void {
     this.#log.push({ kind: 'row', table, row, before, after, firstWrite });
+  }
+
+  /** The table was truncated: at the commit its change tracking begins anew. */
+  truncated(table: Table): void {
+    this.#truncated.add(table);
   }
 
   changedSchema(undo: () => void, durable: boolean): void {
@@ -89,8 +95,7 @@ export class Transaction {
       if (seen === undefined) changed.set(entry.row, { table: entry.table, discarded: [] });
       else if (entry.before !== null) seen.discarded.push(entry.before);
     }
-    this.database.persist(changed, schemaChanged);
-    if (changed.size > 0) this.database.publish(changed);
+    this.database.commit(changed, schemaChanged, this.#truncated);
     this.#end();
   }
 

@@ -1,3 +1,4 @@
+import { setTracking } from './track.ts';
 import { buildTable } from './table-builder.ts';
 import type { Statement, StatementOf } from '../sql/ast.ts';
 import type { ParseCache } from '../sql/parser.ts';
@@ -201,6 +202,10 @@ export class BatchRunner {
         this.transact(statement);
         this.#hook.after(statement);
         return;
+      case 'trackDatabase':
+      case 'trackTable':
+        await this.#track(statement, frame);
+        return;
       case 'alterDatabase':
         await this.#alterDatabase(statement, frame);
         return;
@@ -310,6 +315,18 @@ export class BatchRunner {
         database[field] = before;
       }, true);
     });
+  }
+
+  async #track(statement: StatementOf<'trackDatabase'> | StatementOf<'trackTable'>, frame: Frame): Promise<void> {
+    const session = this.#session;
+    if (statement.kind === 'trackDatabase') {
+      const { database } = statement;
+      if (database !== undefined && database.toLowerCase() !== session.database.name.toLowerCase())
+        throw outsideSubset('ALTER DATABASE of another database', statement.line);
+      if (session.transaction !== undefined)
+        throw new SqlError(226, 'ALTER DATABASE statement not allowed within multi-statement transaction.');
+    }
+    await session.atomically(frame, this.#signal, (context) => setTracking(statement, context));
   }
 
   async #loop(statement: StatementOf<'while'>, frame: Frame): Promise<Outcome> {

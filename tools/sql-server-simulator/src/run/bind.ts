@@ -7,6 +7,7 @@ import { type WantedOrder } from './access-path.ts';
 import { type Context, type Env, emptyEnv } from './context.ts';
 import { compileExpression } from './expression.ts';
 import { as } from './function-kit.ts';
+import { changeTable } from './change-table.ts';
 import { openJson } from './open-json.ts';
 import { compileQuery } from './query.ts';
 import { type ReadMode, readMode } from './read-mode.ts';
@@ -138,6 +139,11 @@ export class Binder {
         const path = node.path === undefined ? undefined : compileExpression(node.path, this.scope);
         const { columns, list } = openJson(json, path, node.columns);
         this.add(node, node.alias ?? 'OPENJSON', columns, { lateral: true, list });
+        return;
+      }
+      case 'changes': {
+        const { columns, list } = changeTable(node, compileExpression(node.since, this.scope), context);
+        this.add(node, node.alias, columns, { lateral: false, list });
         return;
       }
       case 'function':

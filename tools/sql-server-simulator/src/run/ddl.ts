@@ -194,6 +194,7 @@ function truncate(statement: StatementOf<'truncate'>, context: Context): void {
     acquire(row, context.transaction, 'X');
     if (row.current !== null) deleteRow(table, row, context.transaction);
   }
+  context.transaction.truncated(table);
   const last = table.lastIdentity;
   table.lastIdentity = undefined;
   context.transaction.changedSchema(() => {

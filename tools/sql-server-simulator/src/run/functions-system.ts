@@ -1,3 +1,4 @@
+import { visibleCommit } from './visible-commit.ts';
 import { rowversionBytes } from '../engine/database.ts';
 import { outsideSubset } from '../types/sql-error.ts';
 import { decimal, nvarchar, types, type Value, varbinary } from '../types/sql-type.ts';
@@ -106,6 +107,19 @@ export const systemFunctions: Readonly<Record<string, FunctionSpec>> = {
     type: varbinary(8),
     run: () => rowversionBytes(context.database.minActiveRowversion()),
   })),
+  CHANGE_TRACKING_CURRENT_VERSION: define(0, 0, (_, { context }) => ({
+    type: types.bigint,
+    run: () => {
+      const version = context.database.tracking.currentVersion(visibleCommit(context));
+      return version === undefined ? null : BigInt(version);
+    },
+  })),
+  CHANGE_TRACKING_MIN_VALID_VERSION: define(1, 1, (args, { context }) =>
+    strict(types.bigint, [as(argument(args, 0), types.int)], (id: number) => {
+      const version = context.database.tracking.minValidVersion(id);
+      return version === undefined ? null : BigInt(version);
+    }),
+  ),
   DB_NAME: define(0, 1, (args, { context }) => {
     const id = args[0];
     if (id === undefined) return { type: types.sysname, run: () => context.database.name };

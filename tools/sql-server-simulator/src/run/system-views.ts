@@ -1,5 +1,6 @@
 import { objectsOf } from './functions-system.ts';
 import type { ObjectName } from '../sql/ast.ts';
+import type { TrackingSettings } from '../engine/change-tracking.ts';
 import type { Table } from '../engine/table.ts';
 import { outsideSubset } from '../types/sql-error.ts';
 import { family, nvarchar, type SqlType, types, typeText, type Value } from '../types/sql-type.ts';
@@ -49,6 +50,26 @@ const typeIds: Readonly<Record<string, number>> = {
   nvarchar: 231,
   nchar: 239,
 };
+
+function trackingDatabaseCells(id: number, settings: TrackingSettings | undefined): Cells {
+  const unit = settings?.unit ?? 'DAYS';
+  return [
+    ['database_id', types.int, id],
+    ['is_auto_cleanup_on', types.bit, settings?.autoCleanup === true ? 1 : 0],
+    ['retention_period', types.int, settings?.retention ?? 0],
+    ['retention_period_units', types.tinyint, { MINUTES: 1, HOURS: 2, DAYS: 3 }[unit]],
+    ['retention_period_units_desc', word, unit],
+  ];
+}
+
+function trackingTableCells(id: number, minValid: number, begin: number): Cells {
+  return [
+    ['object_id', types.int, id],
+    ['is_track_columns_updated_on', types.bit, 0],
+    ['min_valid_version', types.bigint, BigInt(minValid)],
+    ['begin_version', types.bigint, BigInt(begin)],
+  ];
+}
 
 function recoveryCells(id: number, recoveryFork: string): Cells {
   return [
@@ -259,6 +280,18 @@ const views: Readonly<Record<string, Builder>> = {
     view(databaseCells('', 0, false, false), () =>
       [...context.session.databases.values()].map(({ name, id, snapshotAllowed, readCommittedSnapshot }) =>
         databaseCells(name, id, snapshotAllowed, readCommittedSnapshot),
+      ),
+    ),
+  'sys.change_tracking_databases': (context) =>
+    view(trackingDatabaseCells(0, undefined), () =>
+      [...context.session.databases.values()].flatMap(({ id, tracking }) =>
+        tracking.settings === undefined ? [] : [trackingDatabaseCells(id, tracking.settings)],
+      ),
+    ),
+  'sys.change_tracking_tables': (context) =>
+    view(trackingTableCells(0, 0, 0), () =>
+      [...context.database.tracking.tables].map(([id, { minValidVersion, beginVersion }]) =>
+        trackingTableCells(id, minValidVersion, beginVersion),
       ),
     ),
   'sys.database_recovery_status': (context) =>

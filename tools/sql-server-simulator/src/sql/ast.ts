@@ -145,6 +145,7 @@ export type TableSource = Node &
         readonly columns?: readonly OpenJsonColumn[];
         readonly alias?: string;
       }
+    | { readonly kind: 'changes'; readonly table: ObjectName; readonly since: Expression; readonly alias: string }
     | {
         readonly kind: 'function';
         readonly name: string;
@@ -409,6 +410,15 @@ export type Statement = Node &
         readonly option: 'ALLOW_SNAPSHOT_ISOLATION' | 'READ_COMMITTED_SNAPSHOT';
         readonly on: boolean;
       }
+    | {
+        readonly kind: 'trackDatabase';
+        readonly database: string | undefined;
+        readonly on: boolean;
+        readonly retention: number | undefined;
+        readonly unit: 'DAYS' | 'HOURS' | 'MINUTES' | undefined;
+        readonly autoCleanup: boolean | undefined;
+      }
+    | { readonly kind: 'trackTable'; readonly table: ObjectName; readonly on: boolean }
     | { readonly kind: 'dropTable'; readonly names: readonly ObjectName[]; readonly ifExists: boolean }
     | { readonly kind: 'dropIndex'; readonly index: string; readonly table: ObjectName; readonly ifExists: boolean }
     | { readonly kind: 'dropSchema'; readonly name: string; readonly ifExists: boolean }

@@ -269,6 +269,8 @@ export function parseAlter(cursor: Cursor): Statement {
   const dropColumns: string[] = [];
   const dropConstraints: string[] = [];
   let ifExists = false;
+  if (cursor.isOneOf('ENABLE', 'DISABLE') && cursor.peek(1).upper === 'CHANGE_TRACKING')
+    return parseTrackTable(cursor, table, line);
   if (cursor.takeWord('WITH', 'CHECK')) cursor.isWord('ADD');
   if (cursor.takeWord('ADD')) {
     do parseElement(cursor, columns, constraints);
@@ -284,9 +286,57 @@ export function parseAlter(cursor: Cursor): Statement {
   return { kind: 'alterTable', table, columns, constraints, dropColumns, dropConstraints, ifExists, line };
 }
 
+/** `ENABLE CHANGE_TRACKING [WITH (TRACK_COLUMNS_UPDATED = OFF)]`, `DISABLE CHANGE_TRACKING` */
+function parseTrackTable(cursor: Cursor, table: ObjectName, line: number): Statement {
+  const on = cursor.advance().upper === 'ENABLE';
+  cursor.advance();
+  if (on && cursor.takeWord('WITH')) {
+    cursor.parenthesized(() => {
+      cursor.expectWord('TRACK_COLUMNS_UPDATED');
+      cursor.expectSymbol('=');
+      if (cursor.takeWord('ON')) throw cursor.refuse('TRACK_COLUMNS_UPDATED = ON');
+      cursor.expectWord('OFF');
+    });
+  }
+  return { kind: 'trackTable', table, on, line };
+}
+
+/** `CHANGE_TRACKING = ON [(CHANGE_RETENTION = 2 DAYS, AUTO_CLEANUP = ON)] | = OFF | (…)` */
+function parseTrackDatabase(cursor: Cursor, database: string | undefined, line: number): Statement {
+  let on = true;
+  if (cursor.takeSymbol('=')) {
+    on = cursor.takeWord('ON');
+    if (!on) cursor.expectWord('OFF');
+  }
+  let retention: number | undefined;
+  let unit: 'DAYS' | 'HOURS' | 'MINUTES' | undefined;
+  let autoCleanup: boolean | undefined;
+  if (on && cursor.isSymbol('(')) {
+    cursor.parenthesized(() =>
+      cursor.list(() => {
+        const option = cursor.advance().upper;
+        cursor.expectSymbol('=');
+        if (option === 'AUTO_CLEANUP') {
+          autoCleanup = cursor.takeWord('ON');
+          if (!autoCleanup) cursor.expectWord('OFF');
+          return;
+        }
+        if (option !== 'CHANGE_RETENTION') throw cursor.refuse(`CHANGE_TRACKING option ${option}`);
+        retention = Number(signedInteger(cursor));
+        const word = cursor.token.upper;
+        if (word !== 'DAYS' && word !== 'HOURS' && word !== 'MINUTES') throw cursor.unexpected();
+        unit = word;
+        cursor.advance();
+      }),
+    );
+  }
+  return { kind: 'trackDatabase', database, on, retention, unit, autoCleanup, line };
+}
+
 function parseAlterDatabase(cursor: Cursor, line: number): Statement {
   const database = cursor.takeWord('CURRENT') ? undefined : cursor.name();
   cursor.expectWord('SET');
+  if (cursor.takeWord('CHANGE_TRACKING')) return parseTrackDatabase(cursor, database, line);
   const option = cursor.token.upper;
   if (option !== 'ALLOW_SNAPSHOT_ISOLATION' && option !== 'READ_COMMITTED_SNAPSHOT')
     throw cursor.refuse(`ALTER DATABASE … SET ${cursor.token.text}`);

@@ -245,15 +245,8 @@ function parseSource(cursor: Cursor): TableSource {
   }
   if (cursor.isSymbol('(')) return cursor.nested(() => parseParenthesizedSource(cursor, line));
   if (cursor.isWord('OPENJSON')) return parseOpenJson(cursor, line);
-  for (const word of [
-    'OPENROWSET',
-    'OPENQUERY',
-    'OPENXML',
-    'OPENDATASOURCE',
-    'CHANGETABLE',
-    'FREETEXTTABLE',
-    'CONTAINSTABLE',
-  ]) {
+  if (cursor.isWord('CHANGETABLE')) return parseChangeTable(cursor, line);
+  for (const word of ['OPENROWSET', 'OPENQUERY', 'OPENXML', 'OPENDATASOURCE', 'FREETEXTTABLE', 'CONTAINSTABLE']) {
     if (cursor.isWord(word)) throw cursor.refuse(word);
   }
   const name = parseObjectName(cursor);
@@ -291,6 +284,21 @@ function parseParenthesizedSource(cursor: Cursor, line: number): TableSource {
   if (alias === undefined) throw cursor.unexpected();
   const columns = cursor.isSymbol('(') ? parseNames(cursor) : undefined;
   return { kind: 'derived', query, alias, line, ...(columns === undefined ? {} : { columns }) };
+}
+
+/** `CHANGETABLE(CHANGES table, since) AS alias`; the alias is not optional. */
+function parseChangeTable(cursor: Cursor, line: number): TableSource {
+  cursor.advance();
+  const [table, since] = cursor.parenthesized(() => {
+    if (cursor.isWord('VERSION')) throw cursor.refuse('CHANGETABLE(VERSION …)');
+    cursor.expectWord('CHANGES');
+    const name = parseObjectName(cursor);
+    cursor.expectSymbol(',');
+    return [name, parseExpression(cursor)] as const;
+  });
+  const alias = parseAlias(cursor);
+  if (alias === undefined) throw cursor.unexpected();
+  return { kind: 'changes', table, since, alias, line };
 }
 
 function parseOpenJson(cursor: Cursor, line: number): TableSource {
