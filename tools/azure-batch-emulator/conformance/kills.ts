@@ -185,7 +185,7 @@ function accounts(states: ReadonlyMap<string, Task>, log: string): string[] {
   const done = runs(log, 'end');
   const broken: string[] = [];
   for (const [name, task] of states) {
-    const { result, requeueCount = 0, exitCode } = task.executionInfo ?? { retryCount: 0, requeueCount: 0 };
+    const { result, requeueCount, exitCode } = task.executionInfo ?? { retryCount: 0, requeueCount: 0 };
     if (result !== 'success' || exitCode !== 0) broken.push(`${name} ended as ${result ?? ''} ${exitCode ?? ''}`);
     if ((done.get(name) ?? 0) < 1) broken.push(`${name} is a success and never came to its end`);
     if ((begun.get(name) ?? 0) > 1 + requeueCount) {

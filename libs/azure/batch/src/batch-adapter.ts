@@ -1,5 +1,6 @@
 import type { BatchServiceClient } from '@azure/batch';
 import { RetryingBatchClient, type BatchClientOptions, type CallOptions } from './client.ts';
+import { BatchCollector } from './collect.ts';
 import { BatchError } from './errors.ts';
 import { Pools, type EvaluateOutcome, type ResizeOutcome } from './pools.ts';
 import {
@@ -311,6 +312,11 @@ export class BatchAdapter {
     );
     const { active, running, completed, succeeded, failed } = taskCounts;
     return { active, running, completed, succeeded, failed };
+  }
+
+  /** What a collector asks beyond what submitting needs, over the same client. */
+  collector(): BatchCollector {
+    return new BatchCollector(this.#client, this.#tasks);
   }
 
   /** One cheap authenticated request, for health checks. */

@@ -54,7 +54,8 @@ interface ErrorBody {
 /** The sentence of an error body without request id and time, and its values; a signature's details stay out. */
 function detailOf(body: ErrorBody | undefined, fallback: string): string {
   const sentence = typeof body?.message?.value === 'string' ? body.message.value : fallback;
-  const values = (Array.isArray(body?.values) ? body.values : [])
+  const given: NonNullable<ErrorBody['values']> = Array.isArray(body?.values) ? body.values : [];
+  const values = given
     .filter((item) => item.key !== undefined && item.key !== 'AuthenticationErrorDetail')
     .map((item) => `${item.key ?? ''}=${item.value ?? ''}`);
   return [sentence.split(/\r?\nRequestId:/)[0] ?? sentence, ...values].join('; ');

@@ -1,5 +1,5 @@
-import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type RequestOptions } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { request as httpRequest, type Agent as HttpAgent, type RequestOptions } from 'node:http';
+import { request as httpsRequest, type Agent as HttpsAgent } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import type { Authorizer } from './credentials.ts';
 import { BatchError, jsonOf, type Answer } from './errors.ts';
@@ -72,6 +72,7 @@ export class RestClient {
     const ocpDate = now().toUTCString();
     const signed = { method, path, query, contentLength, contentType, ocpDate };
     const authorization = await authorizer.authorization(signed);
+    signal?.throwIfAborted();
     const headers = {
       authorization,
       'ocp-date': ocpDate,
@@ -90,7 +91,6 @@ export class RestClient {
     const { hostname, port } = urlToHttpOptions(this.#origin);
     const [open, agent] = this.#origin.protocol === 'https:' ? [httpsRequest, agents[1]] : [httpRequest, agents[0]];
     return new Promise<Answer>((resolve, reject) => {
-      let request: ClientRequest | undefined;
       const over = (act: () => void): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', stop);
@@ -101,15 +101,14 @@ export class RestClient {
       const broken = (error: Error & { code?: string }): void => fail(error.code ?? 'ECONNRESET', error.message, error);
       const stop = (): void => {
         over(() => reject(signal?.reason as Error));
-        request?.destroy();
+        request.destroy();
       };
       const timer = setTimeout(() => {
         fail('RequestTimeout', `no answer within ${timeoutMs} ms`);
-        request?.destroy();
+        request.destroy();
       }, timeoutMs);
-      if (signal?.aborted === true) return stop();
       signal?.addEventListener('abort', stop, { once: true });
-      request = open({ ...options, agent, host: hostname, port }, (response) => {
+      const request = open({ ...options, agent, host: hostname, port }, (response) => {
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => (text += chunk));

@@ -99,7 +99,6 @@ function service(draw: () => number, faults: number, limits = { tasks: 100, byte
           const found = tasks.get(id.toLowerCase());
           return found === undefined ? Promise.reject(fault(404)) : Promise.resolve(found);
         },
-        // eslint-disable-next-line @typescript-eslint/require-await
         list: async function* () {
           yield* tasks.values();
         },
@@ -139,7 +138,6 @@ describe('adding in bulk', () => {
           const draw = seeded(seed);
           const batch = service(draw, faults, { tasks: taskLimit, bytes: 1_000_000 });
           const specs = Array.from({ length: count }, (_, index) => spec(`t${index}`, Math.floor(draw() * 200)));
-          // eslint-disable-next-line @typescript-eslint/require-await
           const stream = async function* () {
             yield* specs;
           };

@@ -43,6 +43,8 @@ export class Pump {
   #flying = 0;
   #waiting = 0;
   #pausing = false;
+  #pulling = false;
+  #drained = false;
   #failed: { readonly error: unknown } | undefined;
   #wake: () => void = () => undefined;
 
@@ -58,8 +60,6 @@ export class Pump {
     signal?.addEventListener('abort', cancel, { once: true });
     if (signal?.aborted === true) cancel();
     try {
-      let pulling = false;
-      let drained = false;
       for (;;) {
         const changed = new Promise<void>((resolve) => (this.#wake = resolve));
         const stopping = this.#failed !== undefined;
@@ -69,24 +69,10 @@ export class Pump {
           void this.#fly(chunk);
           continue;
         }
-        if (room && !pulling && !drained && this.#waiting < this.#options.parallelism) {
-          pulling = true;
-          void source
-            .take(maxTasks, this.#size.limit)
-            .then(
-              (items) => {
-                if (items.length === 0) drained = true;
-                else this.#enqueue(items);
-              },
-              (error: unknown) => this.#fail(error),
-            )
-            .finally(() => {
-              pulling = false;
-              this.#wake();
-            });
-        }
-        const idle = this.#flying === 0 && this.#waiting === 0 && !pulling;
-        if (idle && (stopping || (drained && this.#ready.length === 0))) break;
+        if (room && !this.#pulling && !this.#drained && this.#waiting < this.#options.parallelism)
+          void this.#pull(source);
+        const idle = this.#flying === 0 && this.#waiting === 0 && !this.#pulling;
+        if (idle && (stopping || (this.#drained && this.#ready.length === 0))) break;
         await changed;
       }
     } finally {
@@ -94,6 +80,19 @@ export class Pump {
       await source.close();
     }
     if (this.#failed !== undefined) throw this.#failed.error;
+  }
+
+  async #pull(source: ItemSource): Promise<void> {
+    this.#pulling = true;
+    try {
+      const items = await source.take(maxTasks, this.#size.limit);
+      if (items.length === 0) this.#drained = true;
+      else this.#enqueue(items);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#pulling = false;
+    this.#wake();
   }
 
   /** The first failure counts. A cancelled call drops what is in flight; any other lets it come home. */
