@@ -124,7 +124,7 @@ function controlVerbs(state: ServerState, waits: WaitGraph) {
     /** `{"database", "table"}`: forgets the table's tracked changes, as clean-up after the retention does. */
     'expire-changes': (body: unknown) => {
       const { database: name, table } = body as { database?: string; table?: string };
-      const database = state.databases.get(String(name ?? state.defaultDatabase.name).toLowerCase());
+      const database = state.databases.get((name ?? state.defaultDatabase.name).toLowerCase());
       const found = database?.tables.get(String(table).toLowerCase());
       if (database === undefined || found === undefined || !database.tracking.tables.has(found.id))
         throw new RangeError(`no tracked table ${String(table)}`);
