@@ -1,4 +1,4 @@
-"""A currency is one file: with it the generator packages its trades and the engine runs them, without it neither does."""
+"""A currency is one file: with it the generator packages its trades and the engine runs them, else neither does."""
 
 import shutil
 from pathlib import Path

@@ -2,14 +2,28 @@
 
 from dataclasses import dataclass, field
 
+from xva_engine.generate.advice import ADVICE
+
 
 @dataclass(frozen=True, order=True)
 class Defect:
-    """One thing that is wrong: the thing, the class of the defect, and a sentence that names both."""
+    """One thing that is wrong: the thing, the class of the defect, and a sentence that names both.
+
+    Raises ValueError for a class that `advice` does not know.
+    """
 
     subject: str
     code: str
     message: str
+
+    def __post_init__(self) -> None:
+        if self.code not in ADVICE:
+            raise ValueError(f"the defect class {self.code} is not known")
+
+    @property
+    def sentence(self) -> str:
+        """The message, and what to do."""
+        return f"{self.message}; {ADVICE[self.code].do}"
 
 
 @dataclass(frozen=True, order=True)

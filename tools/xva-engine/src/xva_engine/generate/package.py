@@ -35,6 +35,7 @@ from xva_engine.generate.documents.simulation import simulation
 from xva_engine.generate.documents.todays_market import todays_market
 from xva_engine.generate.review import Accepted, Review, review
 from xva_engine.generate.trades import PRODUCTS
+from xva_engine.preflight import preflight
 
 MOST_ERRORS = 1000
 """Errors that a problem lists; it says how many more there are."""
@@ -58,7 +59,7 @@ class PackageRefusedError(Exception):
             status=422,
             code="package-refused",
             detail=f"{len(self.errors)} defects{more}",
-            errors=[ProblemError(subject=item.subject, code=item.code, message=item.message) for item in shown],
+            errors=[ProblemError(subject=item.subject, code=item.code, message=item.sentence) for item in shown],
             **{name: value for name, value in members.items() if value},
         )
 
@@ -84,6 +85,7 @@ def generate(request: FrozenRequest, catalogue: Catalogue = CATALOGUE) -> Packag
         errors = outcome.findings.whole | {found.defect for found in outcome.findings.sets}
         raise PackageRefusedError(sorted(errors))
     files = _files(catalogue, request, outcome.accepted)
+    _check({path: content for path, (_, content) in files.items()})
     parts = [
         Part(path=path, size=len(content), sha256=sha256_hex(content), role=role)
         for path, (role, content) in sorted(files.items())
@@ -91,6 +93,16 @@ def generate(request: FrozenRequest, catalogue: Catalogue = CATALOGUE) -> Packag
     manifest = _manifest(catalogue, request, outcome, outcome.accepted, parts)
     contents = {path: content for path, (_, content) in sorted(files.items())}
     return Package(manifest, manifest.canonical_bytes(), package_id_of(manifest), contents)
+
+
+class FaultyPackageError(AssertionError):
+    """Thrown when a package that was just made has a defect that pre-flight knows: a fault of the generator."""
+
+
+def _check(files: dict[str, bytes]) -> None:
+    report = preflight(files)
+    if report.errors:
+        raise FaultyPackageError("; ".join(error.sentence for error in report.errors[:20]))
 
 
 def _files(catalogue: Catalogue, request: FrozenRequest, found: Accepted) -> dict[str, tuple[PartRole, bytes]]:
@@ -159,12 +171,12 @@ def _manifest(
                 trade_id=item.trade_id or None,
                 code=item.defect.code,
                 subject=item.defect.subject,
-                message=item.defect.message,
+                message=item.defect.sentence,
             )
             for item in sorted(outcome.findings.sets)
         ],
         warnings=[
-            ContractWarning(code=item.code, subject=item.subject, message=item.message)
+            ContractWarning(code=item.code, subject=item.subject, message=item.sentence)
             for item in sorted(outcome.findings.warnings)
         ],
     )
