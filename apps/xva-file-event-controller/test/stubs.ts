@@ -52,6 +52,8 @@ export const problem = (status: number, code: string, errors: readonly object[] 
 export class StubInputApi {
   readonly samples: SampleEvent[] = [];
   before: Answer | undefined;
+  /** How long a package takes to make. */
+  latencyMs = 0;
   readonly server = new StubServer((request, response, body) => {
     this.before?.(request, response, body);
     if (response.writableEnded || response.headersSent || response.destroyed) return;
@@ -59,7 +61,12 @@ export class StubInputApi {
     if (request.method === 'POST') {
       const sample = this.samples.find(({ requestBytes }) => requestBytes.equals(body));
       if (sample === undefined) return json(response, 422, problem(422, 'package-refused'));
-      response.writeHead(200, { 'content-type': 'application/json' }).end(sample.manifestBytes);
+      const answer = (): void => {
+        const headers = { 'content-type': 'application/json', etag: `"${sample.packageId}"` };
+        response.writeHead(200, headers).end(sample.manifestBytes);
+      };
+      if (this.latencyMs > 0) setTimeout(answer, this.latencyMs);
+      else answer();
       return;
     }
     const sha256 = (request.url ?? '').split('/').at(-1) ?? '';

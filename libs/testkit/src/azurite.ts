@@ -91,8 +91,19 @@ export async function startAzurite(folder?: string): Promise<Azurite> {
     },
     restart: async () => {
       if (folder === undefined) throw new Error('azurite keeps nothing: start it with a folder');
-      const over = new Promise((resolve) => running.child.once('exit', resolve));
-      running.child.kill('SIGTERM');
+      const { child } = running;
+      const over = new Promise((resolve) => child.once('exit', resolve));
+      const closed = new Promise<void>((resolve) => {
+        let services = 0;
+        child.stdout?.on('data', (chunk: Buffer) => {
+          services += chunk.toString().match(/successfully closed/g)?.length ?? 0;
+          if (services === 3) resolve();
+        });
+      });
+      child.kill('SIGTERM');
+      await Promise.race([closed, over]);
+      // All is on disk: what holds it up now is the watch over its parent.
+      child.stdin?.end();
       await over;
       running = await launch([...store, ...listening(ports.get('Blob') ?? '', ports.get('Table') ?? '')]);
     },
