@@ -5,6 +5,12 @@ import { ConfigError, parseConfig } from './config.ts';
 import { explore } from './explore/explore.ts';
 import { startEventHubsEmulator } from './start.ts';
 
+/** As `kill -9` from outside: nothing is flushed, nothing is closed. */
+function crash(): Promise<never> {
+  process.kill(process.pid, 'SIGKILL');
+  return new Promise<never>(() => undefined);
+}
+
 try {
   const command = parseArguments(process.argv.slice(2));
   if (command.verb === 'help') process.stdout.write(usage);
@@ -12,7 +18,7 @@ try {
     const { configFile, exitWithParent, options } = command;
     const config =
       configFile === undefined ? {} : { namespaces: parseConfig(readFileSync(configFile, 'utf8'), configFile) };
-    await runEmulator('event-hubs-emulator', () => startEventHubsEmulator({ ...options, ...config }), {
+    await runEmulator('event-hubs-emulator', () => startEventHubsEmulator({ ...options, ...config, crash }), {
       exitWithParent,
     });
   } else {

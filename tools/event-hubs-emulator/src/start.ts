@@ -37,6 +37,8 @@ export interface EventHubsEmulatorOptions {
   readonly trimEveryMs?: number;
   /** How often links are looked at whose tokens may have expired. */
   readonly checkTokensEveryMs?: number;
+  /** Ends the process as a crash would, for fault rules of that kind; without it they fail like a broken disk. */
+  readonly crash?: () => Promise<never>;
   readonly now?: () => number;
 }
 
@@ -108,7 +110,8 @@ export async function startEventHubsEmulator(
       retentionMs: options.retentionMs ?? 7 * oneDayMs,
       retentionBytes: options.retentionBytes ?? 8 * 1024 * 1024 * 1024,
     },
-    (directory, place) => withFaults(directory, (operation) => faults.take('disk', { ...place, operation })),
+    (directory, place) =>
+      withFaults(directory, (operation) => faults.take('disk', { ...place, operation }), options.crash),
   );
   const { registries } = opened;
   const connections = new Set<ClientConnection>();

@@ -92,10 +92,15 @@ export async function openDiskDirectory(path: string): Promise<SegmentDirectory>
     },
     create: async (name, firstBytes) => {
       const handle = await open(join(path, name), 'w+');
-      const segment = new DiskSegment(handle, 0);
-      await segment.append(firstBytes);
-      await syncDirectory();
-      return segment;
+      try {
+        const segment = new DiskSegment(handle, 0);
+        await segment.append(firstBytes);
+        await syncDirectory();
+        return segment;
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
     },
     remove: async (name) => {
       await unlink(join(path, name));

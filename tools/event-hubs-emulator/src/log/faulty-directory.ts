@@ -17,15 +17,21 @@ export class DiskFaultError extends Error {
 
 /**
  * A directory whose operations fail when a fault rule says so. A failing `write` leaves `bytes` of what was to be written
- * behind (default half of it), as a full disk does; a failing `sync` leaves all of it, durable or not.
+ * behind (default half of it), as a full disk does; a failing `sync` leaves all of it, durable or not. The action `crash`
+ * ends the process at that very point instead (`crash`, which does not come back).
  */
 export function withFaults(
   inner: SegmentDirectory,
   take: (operation: DiskOperation) => FaultAction | undefined,
+  crash: (() => Promise<never>) | undefined,
 ): SegmentDirectory {
-  const check = (operation: DiskOperation): void => {
+  const fail = async (fault: FaultAction, operation: DiskOperation): Promise<never> => {
+    if (fault.kind === 'crash' && crash !== undefined) await crash();
+    throw toError(fault, operation);
+  };
+  const check = async (operation: DiskOperation): Promise<void> => {
     const fault = take(operation);
-    if (fault !== undefined) throw toError(fault, operation);
+    if (fault !== undefined) await fail(fault, operation);
   };
   const wrap = (file: SegmentFile): SegmentFile => ({
     get size() {
@@ -36,17 +42,17 @@ export function withFaults(
       if (fault !== undefined) {
         const kept = Number(fault['bytes'] ?? Math.floor(bytes.length / 2));
         await file.append(bytes.subarray(0, kept));
-        throw toError(fault, 'write');
+        await fail(fault, 'write');
       }
       await file.append(bytes);
-      check('sync');
+      await check('sync');
     },
     read: async (at, length) => {
-      check('read');
+      await check('read');
       return file.read(at, length);
     },
     truncate: async (size) => {
-      check('sync');
+      await check('sync');
       await file.truncate(size);
     },
     sync: () => file.sync(),
@@ -56,11 +62,11 @@ export function withFaults(
     list: () => inner.list(),
     open: async (name) => wrap(await inner.open(name)),
     create: async (name, firstBytes) => {
-      check('create');
+      await check('create');
       return wrap(await inner.create(name, firstBytes));
     },
     remove: async (name) => {
-      check('remove');
+      await check('remove');
       await inner.remove(name);
     },
   };

@@ -296,10 +296,11 @@ export class PartitionLog {
       const [first] = this.#segments;
       if (first === undefined) return;
       if (first.lastEnqueuedMs >= oldestAllowed && bytes <= this.#options.retentionBytes) return;
+      // Only what is gone from the disk is gone from the log: a failing disk is tried again at the next trim.
+      await this.#directory.remove(first.name);
       bytes -= first.size;
       this.#segments.shift();
       first.removed = true;
-      await this.#directory.remove(first.name);
       await first.file.close();
       this.#tail.dropBefore(this.#segments[0]?.start.baseSequence ?? 0);
     }
