@@ -2,59 +2,30 @@ import { BatchAdapter } from '@xva/azure-batch';
 import { BlobAccount } from '@xva/azure-storage';
 import { RunTable, TableStore } from '@xva/azure-tables';
 import { ledgerTables } from '@xva/contracts';
-import type { SweepAct, SweepBatch, SweepDeps, SweepReport, SweepRunStore } from '@xva/flow-sweep';
+import type { SweepDeps, SweepRunStore } from '@xva/flow-sweep';
 import { systemClock, type Check, type Logger } from '@xva/runtime';
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
+import { createSweepBatch } from './batch-port.ts';
 import type { GcConfig } from './config.ts';
+import { createPins, createSweepLedger } from './ledger-port.ts';
+import { createMetrics, type SweepMetrics } from './metrics.ts';
 import { loadPolicy } from './policy-file.ts';
-import { createSweepLedger, createSweepStorage } from './storage-port.ts';
-
-export interface SweepMetrics {
-  marked(report: SweepReport): void;
-  swept(acts: readonly SweepAct[]): void;
-}
+import { createSweepStorage } from './storage-port.ts';
 
 export interface Composition {
   readonly deps: SweepDeps;
-  readonly runTable: RunTable;
   readonly checks: readonly Check[];
   readonly registry: Registry;
   readonly metrics: SweepMetrics;
+  readonly close: () => void;
 }
 
-function createMetrics(registry: Registry): SweepMetrics {
-  const registers = [registry];
-  const marked = new Gauge({
-    name: 'xva_gc_marked_items',
-    help: 'items that the last mark would take',
-    labelNames: ['kind'],
-    registers,
-  });
-  const bytes = new Gauge({
-    name: 'xva_gc_marked_bytes',
-    help: 'bytes of the blobs that the last mark would take',
-    registers,
-  });
-  const acts = new Counter({
-    name: 'xva_gc_acts_total',
-    help: 'sweep acts',
-    labelNames: ['kind', 'outcome', 'reason'],
-    registers,
-  });
-  return {
-    marked: (report) => {
-      marked.reset();
-      for (const item of report.items) marked.inc({ kind: item.kind });
-      bytes.set(report.totals.bytes);
-    },
-    swept: (done) => {
-      for (const { kind, outcome, reason } of done) acts.inc({ kind, outcome, reason });
-    },
-  };
-}
-
-/** Wires the sweep flow to the adapters; the compiler proves here that they fit. Opens nothing until it is used. */
-export async function compose(config: GcConfig, logger: Logger): Promise<Composition> {
+/** Wires the sweep flow to the adapters; the compiler proves here that they fit. */
+export async function compose(
+  config: GcConfig,
+  logger: Logger,
+  crashPoint?: (name: string) => void,
+): Promise<Composition> {
   const work = new BlobAccount({ connectionString: config.workConnectionString, accountUrl: config.workAccountUrl });
   const ledger = new BlobAccount({
     connectionString: config.ledgerConnectionString,
@@ -62,27 +33,37 @@ export async function compose(config: GcConfig, logger: Logger): Promise<Composi
   });
   const tables = { connectionString: config.ledgerConnectionString, accountUrl: config.ledgerTableUrl };
   const runTable = new RunTable(tables);
-  const audit = new TableStore({ ...tables, table: ledgerTables.audit });
-  await Promise.all([runTable.ensure(), audit.ensure()]);
+  const pins = new TableStore({ ...tables, table: ledgerTables.pins });
+  await Promise.all([runTable.ensure(), pins.ensure()]);
   const batch = new BatchAdapter({
     endpoint: config.batchUrl,
     ...(config.batchKey === undefined ? {} : { accountName: config.batchAccount, accountKey: config.batchKey }),
+    onRetry: (error, attempt, delayMs) =>
+      logger.warn({ code: error.code, status: error.status, attempt, delayMs }, 'Batch will be asked again'),
   });
   const runs: SweepRunStore = runTable;
-  const jobs: SweepBatch = batch;
   const registry = new Registry();
+  const metrics = createMetrics(registry);
+  const storage = createSweepStorage(work, ledger, {
+    parallelism: config.storageParallelism,
+    batches: config.blobBatches,
+    onThrottle: (limit) => metrics.throttled(limit),
+  });
   return {
     deps: {
       runs,
-      batch: jobs,
-      storage: createSweepStorage(work, ledger),
-      ledger: createSweepLedger(ledger, audit),
+      pins: createPins(pins),
+      batch: createSweepBatch(batch),
+      storage,
+      ledger: createSweepLedger(ledger, systemClock),
       clock: systemClock,
       logger,
+      actor: config.actor,
+      crashPoint,
     },
-    runTable,
     registry,
-    metrics: createMetrics(registry),
+    metrics,
+    close: () => batch.close(),
     checks: [
       { name: 'policy', run: () => Promise.resolve(loadPolicy(config.policyFile).name) },
       { name: 'work account', run: () => work.check() },

@@ -22,8 +22,20 @@ export const configSchema = z.object({
     .boolean()
     .default(false)
     .describe('false: the cycle marks and reports only; true: it sweeps, below the ceiling'),
+  storageParallelism: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(16)
+    .describe('requests to Storage in flight at most; fewer while it says to slow down'),
+  blobBatches: z.boolean().default(true).describe('delete up to 256 blobs with one request where the account takes it'),
+  actor: z.string().min(1).max(100).default('xva-batch-gc').describe('who sweeps, for the audit'),
   opsHost: z.string().default('127.0.0.1').describe('address of the operations port'),
   opsPort: z.int().min(0).max(65_535).default(8083).describe('operations port; 0 = any free one'),
+  crashAt: z
+    .string()
+    .optional()
+    .describe('for tests only: end with SIGKILL at the Nth passage of a named point, `name` or `name:N`'),
   shutdownGraceTimeMs: z.int().min(0).default(30_000).describe('time between the two breaths of a stop, in ms'),
 });
 

@@ -1,33 +1,91 @@
-import type { BlobAccount, BlobContainer } from '@xva/azure-storage';
+import { StorageError, type BlobAccount, type Collected } from '@xva/azure-storage';
 import { ledgerContainers, manifestSchema, parseContractText, resultPaths, workContainers } from '@xva/contracts';
-import type { SweepBlobs, SweepLedger, SweepStorage } from '@xva/flow-sweep';
-import { sweepReportSchema } from '@xva/flow-sweep';
-import type { TableStore } from '@xva/azure-tables';
+import type { BlobPlace, SweepStorage } from '@xva/flow-sweep';
 
-function blobsOf(container: BlobContainer): SweepBlobs {
-  return {
-    list: () => container.list(),
-    head: (name) => container.head(name),
-    delete: (name, etag) => container.delete(name, etag),
-  };
+export interface StorageOptions {
+  readonly parallelism: number;
+  readonly batches: boolean;
+  readonly onThrottle?: (limit: number) => void;
 }
 
+/** Seconds of a lease on a run's container: the longest that ends by itself (Lease Container, remarks). */
+const leaseSeconds = 60;
+
 /** Storage as the sweep flow needs it; containers are named here and nowhere else in the collector. */
-export function createSweepStorage(work: BlobAccount, ledger: BlobAccount): SweepStorage {
+export function createSweepStorage(work: BlobAccount, ledger: BlobAccount, options: StorageOptions): SweepStorage {
+  const accounts = { work, ledger } as const;
+  const collectors = { work: work.collector(options), ledger: ledger.collector(options) } as const;
+  const of = ({ account, container }: BlobPlace): Collected => collectors[account](container);
   const objects = work.container(workContainers.objects);
   const results = ledger.container(ledgerContainers.results);
+  const kept = new Map<string, Promise<number>>();
+  const ensured = new Map<string, Promise<unknown>>();
+
+  const keptDays = (account: 'work' | 'ledger'): Promise<number> => {
+    // Without the right to ask nothing is known to be kept.
+    const asked =
+      kept.get(account) ??
+      accounts[account].softDelete().then(
+        ({ blobDays }) => blobDays,
+        () => 0,
+      );
+    kept.set(account, asked);
+    return asked;
+  };
+  const ensure = ({ account, container }: BlobPlace): Promise<unknown> => {
+    const key = `${account} ${container}`;
+    const made = ensured.get(key) ?? accounts[account].container(container).ensure();
+    ensured.set(key, made);
+    return made;
+  };
+  const findContainer = async (name: string) => {
+    const metadata = await work.container(name).metadata();
+    if (metadata === undefined) return undefined;
+    for await (const container of work.listContainers(name)) if (container.name === name) return container;
+    return undefined;
+  };
+
   return {
     listRunContainers: () => work.listContainers('run-'),
-    headRunContainer: async (name) => {
-      for await (const container of work.listContainers(name)) if (container.name === name) return container;
-      return undefined;
+    headRunContainer: findContainer,
+    holdRunContainer: async (name) => {
+      const collected = collectors.work(name);
+      const lease = await collected.leaseContainer(leaseSeconds);
+      if (lease === undefined) return (await work.container(name).exists()) ? 'leased' : 'absent';
+      // A long copy to quarantine must not outlive the lease.
+      const timer = setInterval(() => void lease.renew().catch(() => false), (leaseSeconds / 3) * 1000).unref();
+      return {
+        delete: async () => {
+          const outcome = await collected.deleteContainer(lease.id);
+          if (outcome !== 'held') clearInterval(timer);
+          return outcome;
+        },
+        release: async () => {
+          clearInterval(timer);
+          await lease.release();
+        },
+      };
     },
-    deleteRunContainer: (name) => work.container(name).deleteContainer(),
-    blobs: {
-      object: blobsOf(objects),
-      request: blobsOf(work.container(workContainers.requests)),
-      'dead-letter': blobsOf(ledger.container(ledgerContainers.deadLetters)),
+    makeRunContainer: async (name, metadata) => {
+      try {
+        await work.container(name).ensure(metadata);
+        return true;
+      } catch (error) {
+        if (error instanceof StorageError && error.code === 'ContainerBeingDeleted') return false;
+        throw error;
+      }
     },
+    list: (place, { prefix, split, tags }) => of(place).walk({ prefix, split, tags, parallelism: options.parallelism }),
+    head: (place, name) => accounts[place.account].container(place.container).head(name),
+    read: async (place, name) =>
+      (await accounts[place.account].container(place.container).get(name))?.bytes.toString('utf8'),
+    delete: (place, blobs) => of(place).delete(blobs),
+    copy: async (from, blob, to, name, metadata) => {
+      await ensure(to);
+      return of(from).copy(blob, of(to), name, metadata);
+    },
+    keepsDeleted: async (place, seconds) => (await keptDays(place.account)) * 86_400 >= seconds,
+    undelete: async (place, name) => ((await keptDays(place.account)) === 0 ? false : of(place).undelete(name)),
     packageObjects: async (packageId) => {
       const blob = await objects.get(packageId);
       if (blob === undefined) return undefined;
@@ -35,37 +93,5 @@ export function createSweepStorage(work: BlobAccount, ledger: BlobAccount): Swee
       return [packageId, ...manifest.parts.map((part) => part.sha256)];
     },
     hasPublishedResult: async (runId) => (await results.head(resultPaths.pointer(runId))) !== undefined,
-  };
-}
-
-/** Reports in container `sweeps`, newest name last; audit lines in table `audit`. */
-export function createSweepLedger(ledger: BlobAccount, audit: TableStore): SweepLedger {
-  const reports = ledger.container(ledgerContainers.sweeps);
-  let sequence = 0;
-  return {
-    saveReport: async (report) => {
-      await reports.ensure();
-      await reports.putIfAbsent(`${report.reportId}.json`, JSON.stringify(report), { contentType: 'application/json' });
-    },
-    loadReport: async (reportId) => {
-      const blob = await reports.get(`${reportId}.json`);
-      if (blob === undefined) return undefined;
-      return parseContractText(sweepReportSchema, blob.bytes.toString('utf8'), `report ${reportId}`);
-    },
-    latestReportId: async () => {
-      let latest: string | undefined;
-      for await (const blob of reports.list()) latest = blob.name.replace(/\.json$/, '');
-      return latest;
-    },
-    audit: async (entry) => {
-      sequence += 1;
-      const at = String(entry['at']);
-      const rowKey = `${at}-${String(sequence).padStart(8, '0')}`;
-      await audit.put({
-        partitionKey: `sweep-${String(entry['reportId'])}`,
-        rowKey,
-        properties: Object.fromEntries(Object.entries(entry).map(([name, value]) => [name, value ?? ''])),
-      });
-    },
   };
 }

@@ -1,17 +1,35 @@
-import { Cron } from 'croner';
-import { mark, runFacts, sweep, type SweepDeps, type SweepPolicy, type SweepReport } from '@xva/flow-sweep';
-import { cliExitCodes, CliError, describeError, startOpsServer, type Verb, type VerbContext } from '@xva/runtime';
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import {
+  mark,
+  recordLine,
+  reportPages,
+  sweep,
+  type MarkedItem,
+  type MarkOptions,
+  type SweepDeps,
+  type SweepPolicy,
+  type SweepReport,
+} from '@xva/flow-sweep';
+import { cliExitCodes, CliError, type Verb, type VerbContext } from '@xva/runtime';
 import { compose, type Composition } from './compose.ts';
-import type { configSchema, GcConfig } from './config.ts';
+import type { configSchema } from './config.ts';
 import { loadPolicy } from './policy-file.ts';
 import { outcomeText, reportText } from './report-text.ts';
 
-type Context = VerbContext<typeof configSchema>;
-type GcVerb = Verb<typeof configSchema>;
+export type Context = VerbContext<typeof configSchema>;
+export type GcVerb = Verb<typeof configSchema>;
 
-async function withDeps<T>(context: Context, use: (composition: Composition) => Promise<T>): Promise<T> {
-  const composition = await compose(context.config, context.logger);
-  return use(composition);
+/** Items shown with a report; all of them are in its CSV. */
+const shownItems = 1_000;
+
+export async function withDeps<T>(context: Context, use: (composition: Composition) => Promise<T>): Promise<T> {
+  const composition = await compose(context.config, context.logger, crashPointOf(context.config.crashAt));
+  try {
+    return await use(composition);
+  } finally {
+    composition.close();
+  }
 }
 
 /** Sortable by time, so that the newest report is the last by name. */
@@ -19,12 +37,18 @@ function newReportId(deps: SweepDeps): string {
   return `sweep-${deps.clock.now().toISOString().replaceAll(/[-:.]/g, '').toLowerCase()}`;
 }
 
-async function markNow(deps: SweepDeps, config: GcConfig): Promise<{ policy: SweepPolicy; report: SweepReport }> {
-  const policy = loadPolicy(config.policyFile);
-  return { policy, report: await mark(deps, policy, newReportId(deps)) };
+export async function markNow(
+  composition: Composition,
+  context: Context,
+  options: MarkOptions = {},
+): Promise<{ policy: SweepPolicy; report: SweepReport }> {
+  const policy = loadPolicy(context.config.policyFile);
+  const report = await mark(composition.deps, policy, newReportId(composition.deps), options);
+  composition.metrics.marked(report);
+  return { policy, report };
 }
 
-async function loadReport(deps: SweepDeps, id: string): Promise<SweepReport> {
+export async function loadReport(deps: SweepDeps, id: string): Promise<SweepReport> {
   const reportId = id === '' ? await deps.ledger.latestReportId() : id;
   const report = reportId === undefined ? undefined : await deps.ledger.loadReport(reportId);
   if (report === undefined)
@@ -32,140 +56,111 @@ async function loadReport(deps: SweepDeps, id: string): Promise<SweepReport> {
   return report;
 }
 
-async function runCycle(composition: Composition, context: Context): Promise<void> {
-  const { deps, metrics } = composition;
-  const { policy, report } = await markNow(deps, context.config);
-  metrics.marked(report);
-  if (!context.config.sweepEnabled || report.items.length === 0) return;
-  const outcome = await sweep(deps, policy, report, { approved: false, signal: context.lifecycle.stopTaking });
-  if (outcome.outcome === 'refused')
-    deps.logger.warn({ reportId: report.reportId, reason: outcome.reason }, 'sweep asks for approval');
-  else metrics.swept(outcome.acts);
+async function firstItems(deps: SweepDeps, report: SweepReport): Promise<readonly MarkedItem[]> {
+  const items: MarkedItem[] = [];
+  for await (const page of reportPages(deps.ledger, report)) {
+    items.push(...page.slice(0, shownItems - items.length));
+    if (items.length >= shownItems) break;
+  }
+  return items;
 }
 
-const markVerb: GcVerb = {
+async function showReport(context: Context, deps: SweepDeps, report: SweepReport, then = ''): Promise<void> {
+  const items = await firstItems(deps, report);
+  context.output({ ...report, items }, `${reportText(report, items)}${then}`);
+}
+
+async function markAndShow(
+  context: Context,
+  options: Readonly<Record<string, string | boolean | undefined>>,
+): Promise<void> {
+  await withDeps(context, async (composition) => {
+    const file = options['record'];
+    if (typeof file !== 'string') {
+      const { report } = await markNow(composition, context);
+      return showReport(context, composition.deps, report);
+    }
+    const stream = createWriteStream(file);
+    const { report } = await markNow(composition, context, {
+      onLooked: (looked, at) => void stream.write(`${recordLine(looked, at)}\n`),
+    });
+    stream.end();
+    await once(stream, 'finish');
+    return showReport(context, composition.deps, report);
+  });
+}
+
+const recordOption = {
+  flags: '--record <file>',
+  description: 'also write all that was looked at, for `policy test`',
+} as const;
+
+export const markVerb: GcVerb = {
   name: 'mark',
   description: 'look at everything, decide and store a report; takes nothing',
-  run: (context) =>
+  options: [recordOption],
+  run: (context, _args, options) => markAndShow(context, options),
+};
+
+export const onceVerb: GcVerb = { ...markVerb, name: 'once', description: 'one mark and its report; takes nothing' };
+
+export const reportVerb: GcVerb = {
+  name: 'report',
+  description: 'show a stored report (the newest when no id is given)',
+  args: [{ name: '[reportId]', description: 'id of the report' }],
+  options: [
+    { flags: '--format <format>', description: 'text (or JSON with --json), csv or html: all items', default: 'text' },
+  ],
+  run: (context, [id = ''], options) =>
     withDeps(context, async ({ deps }) => {
-      const { report } = await markNow(deps, context.config);
-      context.output(report, reportText(report));
+      const report = await loadReport(deps, id);
+      const { format } = options;
+      if (format === 'text') return showReport(context, deps, report);
+      if (format !== 'csv' && format !== 'html')
+        throw new CliError(`--format must be text, csv or html, not ${String(format)}`, cliExitCodes.usage);
+      const parts: string[] = [];
+      for await (const part of deps.ledger.loadDocument(report.reportId, format)) parts.push(part);
+      context.output({ reportId: report.reportId, format, text: parts.join('') }, parts.join('').trimEnd());
     }),
 };
 
-export const verbs: readonly GcVerb[] = [
-  {
-    name: 'run',
-    description: 'mark and report on the schedule; sweep too if sweepEnabled',
-    run: (context) =>
-      withDeps(context, async (composition) => {
-        const { config, lifecycle, logger } = context;
-        const { checks, registry } = composition;
-        const ops = await startOpsServer({
-          host: config.opsHost,
-          port: config.opsPort,
-          checks,
-          registry,
-          stopping: lifecycle.stopTaking,
-        });
-        const options = { timezone: config.scheduleTimezone, protect: true, paused: true };
-        const job = new Cron(config.schedule, options, async () => {
-          await runCycle(composition, context).catch((error: unknown) =>
-            logger.error({ error: describeError(error) }, 'cycle failed'),
-          );
-        });
-        try {
-          job.resume();
-          context.output(
-            { ready: true, name: 'xva-batch-gc', pid: process.pid, endpoints: { ops: ops.url } },
-            JSON.stringify({ ready: true, name: 'xva-batch-gc', pid: process.pid, endpoints: { ops: ops.url } }),
-          );
-          await new Promise<void>((resolve) =>
-            lifecycle.stopTaking.addEventListener('abort', () => resolve(), { once: true }),
-          );
-          job.stop();
-          while (job.isBusy() && !lifecycle.stopWorking.aborted)
-            await composition.deps.clock.sleep(20, lifecycle.stopWorking);
-        } finally {
-          job.stop();
-          await ops.close();
-        }
-      }),
-  },
-  { ...markVerb, name: 'once', description: 'one mark and its report; takes nothing' },
-  markVerb,
-  {
-    name: 'report',
-    description: 'show a stored report (the newest when no id is given)',
-    args: [{ name: '[reportId]', description: 'id of the report' }],
-    run: (context, [id = '']) =>
-      withDeps(context, async ({ deps }) => {
-        const report = await loadReport(deps, id);
-        context.output(report, reportText(report));
-      }),
-  },
-  {
-    name: 'sweep',
-    description: 'take what a report marked, each item re-checked; without --yes it only shows the report',
-    args: [{ name: '[reportId]', description: 'id of the report; the newest when absent' }],
-    options: [
-      { flags: '--yes', description: 'really take', default: false },
-      { flags: '--approve', description: 'also above the ceiling', default: false },
-    ],
-    run: (context, [id = ''], options) =>
-      withDeps(context, async ({ deps, metrics }) => {
-        const policy = loadPolicy(context.config.policyFile);
-        const report = await loadReport(deps, id);
-        if (options['yes'] !== true) {
-          context.output(report, `${reportText(report)}\ndry run: add --yes to take these`);
-          return;
-        }
-        const outcome = await sweep(deps, policy, report, {
-          approved: options['approve'] === true,
-          signal: context.lifecycle.stopTaking,
-        });
-        context.output(outcome, outcomeText(outcome));
-        if (outcome.outcome === 'refused') throw new CliError(`refused: ${outcome.reason}`, cliExitCodes.refused);
-        metrics.swept(outcome.acts);
-        const failed = outcome.acts.filter((act) => act.outcome === 'failed').length;
-        if (failed > 0) throw new CliError(`${failed} items could not be taken; each says why`);
-      }),
-  },
-  {
-    name: 'explain',
-    description: 'why a run is kept or would go',
-    args: [{ name: '<runId>', description: 'run id' }],
-    run: (context, [runId = '']) =>
-      withDeps(context, async ({ deps }) => {
-        const { report } = await markNow(deps, context.config);
-        const marked = report.items.filter((item) => item.id.includes(runId));
-        const facts = await runFacts(deps.runs, runId);
-        const lines = [
-          `run ${runId}: record ${facts.runState}${facts.runPinned ? ', pinned' : ''}`,
-          ...marked.map((item) => `  ${item.kind} ${item.id} would go: ${item.reason}`),
-        ];
-        context.output(
-          { runId, ...facts, marked },
-          [...lines, ...(marked.length === 0 ? ['  nothing of it would go'] : [])].join('\n'),
-        );
-      }),
-  },
-  ...(['pin', 'unpin'] as const).map((name): GcVerb => ({
-    name,
-    description:
-      name === 'pin' ? 'keep a run and all that it needs, whatever the policy says' : 'let the policy decide again',
-    args: [{ name: '<runId>', description: 'run id' }],
-    options: [{ flags: '--reason <text>', description: 'why', default: '' }],
-    run: (context, [runId = ''], options) =>
-      withDeps(context, async ({ runTable }) => {
-        const found = await runTable.get(runId);
-        if (found === undefined) throw new CliError(`no run ${runId}`, cliExitCodes.refused);
-        if (name === 'pin') await runTable.pin(runId, 'cli', String(options['reason']));
-        else await runTable.unpin(runId);
-        context.output(
-          { runId, pinned: name === 'pin' },
-          `${runId}: ${name === 'pin' ? 'pinned' : 'no longer pinned'}`,
-        );
-      }),
-  })),
-];
+export const sweepVerb: GcVerb = {
+  name: 'sweep',
+  description: 'take what a report marked, each item re-checked; without --yes it only shows the report',
+  args: [{ name: '[reportId]', description: 'id of the report; the newest when absent' }],
+  options: [
+    { flags: '--yes', description: 'really take', default: false },
+    { flags: '--approve <reportId>', description: 'also above the ceiling: the id of the report that you read' },
+  ],
+  run: (context, [id = ''], options) =>
+    withDeps(context, async ({ deps, metrics }) => {
+      const policy = loadPolicy(context.config.policyFile);
+      const report = await loadReport(deps, id);
+      if (options['yes'] !== true) return showReport(context, deps, report, '\ndry run: add --yes to take these');
+      const { approve } = options;
+      const outcome = await sweep(deps, policy, report, {
+        approved: typeof approve === 'string' ? approve : undefined,
+        signal: context.lifecycle.stopTaking,
+        onActs: (acts) => metrics.acted(acts),
+      });
+      context.output(outcome, outcomeText(outcome));
+      if (outcome.outcome === 'refused') throw new CliError(`refused: ${outcome.reason}`, cliExitCodes.refused);
+      const failed = Object.entries(outcome.counts).reduce(
+        (sum, [name, count]) => sum + (name.startsWith('failed ') ? count : 0),
+        0,
+      );
+      if (failed > 0) throw new CliError(`${failed} items could not be taken; the audit says why of each`);
+    }),
+};
+
+/** A switch for tests: the process ends itself with SIGKILL at the Nth passage of a named point, `name` or `name:N`. */
+export function crashPointOf(setting: string | undefined): ((name: string) => void) | undefined {
+  if (setting === undefined || setting === '') return undefined;
+  const [wanted = '', times = '1'] = setting.split(':');
+  let left = Number(times);
+  return (name) => {
+    if (name !== wanted && wanted !== '*') return;
+    left -= 1;
+    if (left === 0) process.kill(process.pid, 'SIGKILL');
+  };
+}

@@ -108,9 +108,10 @@ export class RunTable {
     return (await this.swap(record, etag)) !== undefined;
   }
 
-  /** Every record, tombstones included, in key order; memory does not grow with their number. */
-  async *list(): AsyncGenerator<StoredRun> {
-    for await (const row of this.#runs.query()) yield rowToRun(row);
+  /** Every record (or those changed since), tombstones included, in key order; memory does not grow with their number. */
+  async *list(changedSince?: Date): AsyncGenerator<StoredRun> {
+    const filter = changedSince === undefined ? undefined : `updatedAt ge ${filterText(changedSince.toISOString())}`;
+    for await (const row of this.#runs.query({ filter })) yield rowToRun(row);
   }
 
   /** Records of runs that are live, or that ended but may still have something open in Batch. */

@@ -1,7 +1,13 @@
+export { CompactSet } from './compact-set.ts';
 export { decide, refuseSweep } from './decide.ts';
+export { environmentLabel } from './decide-batch.ts';
+export { explain, type Explanation } from './explain.ts';
 export * from './items.ts';
-export { mark, policyHashOf, runFacts, type SweepDeps } from './mark.ts';
-export { sweepPolicySchema, type SweepPolicy, type SweepRule } from './policy.ts';
+export { mark, pageItems, policyHashOf, reportPages, type MarkOptions } from './mark.ts';
+export type { Looked } from './inventory.ts';
+export { recordLine, RecordedListingError, testPolicy, type PolicyTestResult } from './policy-test.ts';
+export { sweepPolicySchema, type BlobRule, type SweepPolicy, type SweepRule } from './policy.ts';
 export * from './ports.ts';
-export { collectReferences, UnknownReferencesError } from './references.ts';
-export { sweep, type SweepAct, type SweepOutcome } from './sweep.ts';
+export { escapeHtml, reportCsv, reportHtml } from './report-text.ts';
+export { restore, type Restored, type RestoreTarget } from './restore.ts';
+export { sweep, type SweepAct, type SweepOptions, type SweepOutcome } from './sweep.ts';

@@ -1,133 +1,192 @@
-import { canonicalHash, parseJobId, runIdOfContainer, type RunRecord } from '@xva/contracts';
-import type { Clock, Logger } from '@xva/runtime';
+import { canonicalHash } from '@xva/contracts';
 import { decide } from './decide.ts';
-import type { MarkedItem, SweepFacts, SweepItem, SweepReport, Verdict } from './items.ts';
+import { PinSet, RunGraph } from './graph.ts';
+import {
+  lookAtBlobs,
+  lookAtContainers,
+  lookAtKeptLogs,
+  lookAtLetters,
+  lookAtObjects,
+  lookAtQuarantine,
+  lookAtRequests,
+  lookAtRuns,
+  type Looked,
+  type Survey,
+} from './inventory.ts';
+import { lookAtJobs, lookAtSchedules } from './inventory-batch.ts';
+import type { MarkedItem, SweepReport, Verdict } from './items.ts';
 import type { SweepPolicy } from './policy.ts';
-import type { BlobFactsLike, SweepBatch, SweepBlobKind, SweepLedger, SweepRunStore, SweepStorage } from './ports.ts';
-import { collectReferences, UnknownReferencesError } from './references.ts';
+import type { SweepDeps } from './ports.ts';
+import { reportCsv, reportHtml } from './report-text.ts';
 
-export interface SweepDeps {
-  readonly runs: SweepRunStore;
-  readonly storage: SweepStorage;
-  readonly batch: SweepBatch;
-  readonly ledger: SweepLedger;
-  readonly clock: Clock;
-  readonly logger: Logger;
+/** Items of a page: what a sweep does between two notes of how far it is. */
+export const pageItems = 1_000;
+const hoursPerMonth = 730;
+
+/** Everything the collector looks at, one by one, each with the facts that decide it. What owns comes before what is owned. */
+export async function* inventory(survey: Survey): AsyncGenerator<Looked> {
+  for (const look of [
+    lookAtRuns,
+    lookAtJobs,
+    lookAtSchedules,
+    lookAtContainers,
+    lookAtKeptLogs,
+    lookAtRequests,
+    lookAtLetters,
+    lookAtBlobs,
+    lookAtObjects,
+    lookAtQuarantine,
+  ]) {
+    yield* look(survey);
+    survey.deps.crashPoint?.('page-listed');
+  }
 }
 
-const noFacts: SweepFacts = { runState: 'none', runPinned: false, referenced: false };
-
-/** State and pin of the run that owns something; `none` when no record exists. */
-export async function runFacts(runs: SweepRunStore, runId: string | undefined): Promise<SweepFacts> {
-  if (runId === undefined) return noFacts;
-  const found = await runs.get(runId);
-  return { ...noFacts, runState: found?.record.state ?? 'none', runPinned: await runs.isPinned(runId) };
+/** Bytes in a container, so that the report tells what a run's end frees. */
+async function containerBytes(deps: SweepDeps, container: string): Promise<number> {
+  let bytes = 0;
+  for await (const page of deps.storage.list({ account: 'work', container }, { split: 'folders' }))
+    for (const blob of page) bytes += blob.size;
+  return bytes;
 }
 
-const blobItem = (kind: SweepBlobKind, blob: BlobFactsLike): SweepItem => ({
-  kind,
-  id: blob.name,
-  size: blob.size,
-  etag: blob.etag,
-  lastModified: blob.lastModified.toISOString(),
-});
-
-/** A frozen request's run, by the event id in its name. */
-function eventIdOf(blob: string): string | undefined {
-  return /^([0-9a-f]{32})\.json$/.exec(blob)?.[1];
-}
-
-/** Everything the collector looks at, one by one, each with the facts that decide it. Memory: one fact per run. */
-async function* inventory(deps: SweepDeps): AsyncGenerator<{ item: SweepItem; facts: SweepFacts }> {
-  const { runs, storage, batch, logger } = deps;
-  const stateOfEvent = new Map<string, RunRecord['state']>();
-  for await (const { record } of runs.list()) {
-    stateOfEvent.set(record.eventId, record.state);
-    const pinned = await runs.isPinned(record.runId);
-    const published = record.state !== 'done' || (await storage.hasPublishedResult(record.runId));
-    yield {
-      item: { kind: 'run', id: record.runId, record, pinned, published },
-      facts: { runState: record.state, runPinned: pinned, referenced: false },
-    };
-  }
-  for await (const { name, lastModified } of storage.listRunContainers()) {
-    const runId = runIdOfContainer(name);
-    if (runId === undefined) yield { item: { kind: 'foreign', id: name, where: 'containers' }, facts: noFacts };
-    else {
-      const item: SweepItem = { kind: 'run-container', id: name, runId, lastModified: lastModified.toISOString() };
-      yield { item, facts: await runFacts(runs, runId) };
-    }
-  }
-  for await (const { id, state, since } of batch.listJobs()) {
-    const owner = parseJobId(id);
-    if (owner === undefined) yield { item: { kind: 'foreign', id, where: 'jobs' }, facts: noFacts };
-    else {
-      const item: SweepItem = { kind: 'job', id, runId: owner.runId, state, since: since.toISOString() };
-      yield { item, facts: await runFacts(runs, owner.runId) };
-    }
-  }
-  try {
-    const references = await collectReferences(runs, storage);
-    for await (const blob of storage.blobs.object.list()) {
-      if (!/^[0-9a-f]{64}$/.test(blob.name)) {
-        yield { item: { kind: 'foreign', id: blob.name, where: 'objects' }, facts: noFacts };
-      } else yield { item: blobItem('object', blob), facts: { ...noFacts, referenced: references.has(blob.name) } };
-    }
-  } catch (error) {
-    if (!(error instanceof UnknownReferencesError)) throw error;
-    logger.warn({ runId: error.runId, packageId: error.packageId }, 'objects are not judged: a manifest is missing');
-  }
-  for await (const blob of storage.blobs.request.list()) {
-    const eventId = eventIdOf(blob.name);
-    if (eventId === undefined) yield { item: { kind: 'foreign', id: blob.name, where: 'requests' }, facts: noFacts };
-    else {
-      yield { item: blobItem('request', blob), facts: { ...noFacts, runState: stateOfEvent.get(eventId) ?? 'none' } };
-    }
-  }
-  for await (const blob of storage.blobs['dead-letter'].list())
-    yield { item: blobItem('dead-letter', blob), facts: noFacts };
-}
-
-function toMarked(item: SweepItem, verdict: Verdict): MarkedItem {
+async function toMarked(deps: SweepDeps, { item, tasks = 0 }: Looked, verdict: Verdict): Promise<MarkedItem> {
   if (item.kind === 'foreign' || verdict.rule === null) throw new TypeError('only judged items can be marked');
   const blob = 'etag' in item ? item : undefined;
+  const container = item.kind === 'run' ? item.record.container : item.kind === 'run-container' ? item.id : undefined;
+  const runId = 'runId' in item ? item.runId : blob?.metadata['xva_run_id'];
   return {
     kind: item.kind,
     id: item.id,
     rule: verdict.rule,
-    reason: verdict.reason,
+    reason: item.kind === 'task' ? `${verdict.reason}: ${item.detail}` : verdict.reason,
+    action: verdict.action,
     etag: blob?.etag ?? null,
-    bytes: blob?.size ?? 0,
+    bytes: blob?.size ?? (container === undefined ? 0 : await containerBytes(deps, container)),
+    tasks: item.kind === 'pool' ? 0 : tasks,
+    ...('place' in item ? { place: item.place } : {}),
+    ...(runId === undefined ? {} : { runId }),
   };
 }
 
-/** Looks at everything, decides, and stores the report. Takes nothing. */
-export async function mark(deps: SweepDeps, policy: SweepPolicy, reportId: string): Promise<SweepReport> {
-  const items: MarkedItem[] = [];
-  const kept: Record<string, number> = {};
-  let looked = 0;
-  for await (const { item, facts } of inventory(deps)) {
-    looked += 1;
-    const verdict = decide(item, facts, policy, deps.clock.now());
-    if (verdict.verdict === 'mark') items.push(toMarked(item, verdict));
-    else {
-      const name = `${item.kind}:${verdict.reason}`;
-      kept[name] = (kept[name] ?? 0) + 1;
-    }
+/** Counts and pages of one report while it is made. Memory: one page, and one line per class and reason. */
+class ReportWriter {
+  readonly #deps: SweepDeps;
+  readonly #reportId: string;
+  readonly #kept: Record<string, number> = {};
+  readonly #classes: Record<string, { items: number; bytes: number; tasks: number }> = {};
+  #page: MarkedItem[] = [];
+  #nodes = 0;
+  pages = 0;
+  looked = 0;
+
+  constructor(deps: SweepDeps, reportId: string) {
+    this.#deps = deps;
+    this.#reportId = reportId;
   }
-  const report: SweepReport = {
-    schemaVersion: '1.0',
-    reportId,
-    policy: policy.name,
-    policyHash: policyHashOf(policy),
-    markedAt: deps.clock.now().toISOString(),
-    looked,
-    kept,
-    totals: { items: items.length, bytes: items.reduce((sum, item) => sum + item.bytes, 0) },
-    items,
-  };
-  await deps.ledger.saveReport(report);
-  deps.logger.info({ reportId, looked, marked: items.length, bytes: report.totals.bytes }, 'marked');
+
+  keep(kind: string, reason: string): void {
+    const name = `${kind}:${reason}`;
+    this.#kept[name] = (this.#kept[name] ?? 0) + 1;
+  }
+
+  async mark(item: MarkedItem, nodes: number): Promise<void> {
+    const total = (this.#classes[item.kind] ??= { items: 0, bytes: 0, tasks: 0 });
+    total.items += 1;
+    total.bytes += item.bytes;
+    total.tasks += item.tasks;
+    this.#nodes += nodes;
+    this.#page.push(item);
+    if (this.#page.length === pageItems) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    if (this.#page.length === 0) return;
+    await this.#deps.ledger.savePage(this.#reportId, this.pages, this.#page);
+    this.pages += 1;
+    this.#page = [];
+  }
+
+  finish(policy: SweepPolicy, markedAt: Date, notes: readonly string[]): SweepReport {
+    const totals = { items: 0, bytes: 0, tasks: 0 };
+    for (const total of Object.values(this.#classes)) {
+      totals.items += total.items;
+      totals.bytes += total.bytes;
+      totals.tasks += total.tasks;
+    }
+    const { prices } = policy;
+    const perMonth =
+      prices === undefined
+        ? 0
+        : (totals.bytes / 1024 ** 3) * prices.gibMonth + this.#nodes * hoursPerMonth * prices.nodeHour;
+    return {
+      schemaVersion: '1.1',
+      reportId: this.#reportId,
+      policy: policy.name,
+      policyHash: policyHashOf(policy),
+      environment: policy.environment ?? null,
+      markedAt: markedAt.toISOString(),
+      looked: this.looked,
+      kept: this.#kept,
+      totals,
+      classes: this.#classes,
+      saved: prices === undefined ? null : { currency: prices.currency, perMonth: Math.round(perMonth * 100) / 100 },
+      notes: [...notes],
+      pages: this.pages,
+    };
+  }
+}
+
+/** The pages of a stored report, one after the other. */
+export async function* reportPages(
+  ledger: SweepDeps['ledger'],
+  report: Pick<SweepReport, 'reportId' | 'pages'>,
+  from = 0,
+): AsyncGenerator<readonly MarkedItem[]> {
+  for (let page = from; page < report.pages; page += 1) yield ledger.loadPage(report.reportId, page);
+}
+
+/** The facts on which a policy is judged: everything there is, with pins and records as they are now. */
+export async function survey(deps: SweepDeps, policy: SweepPolicy): Promise<Survey> {
+  return { deps, policy, graph: new RunGraph(deps), pins: await PinSet.load(deps.pins), notes: [] };
+}
+
+export interface MarkOptions {
+  /** Hears of every item, for a recording. */
+  readonly onLooked?: ((looked: Looked, at: Date) => void) | undefined;
+}
+
+/**
+ * Looks at everything, decides, and stores the report: pages of items, their CSV and HTML, and last the summary that makes
+ * it count. Takes nothing.
+ */
+export async function mark(
+  deps: SweepDeps,
+  policy: SweepPolicy,
+  reportId: string,
+  options: MarkOptions = {},
+): Promise<SweepReport> {
+  const { ledger, clock, logger } = deps;
+  const writer = new ReportWriter(deps, reportId);
+  const surveyed = await survey(deps, policy);
+  // The age of a report counts from the first look.
+  const markedAt = clock.now();
+  for await (const looked of inventory(surveyed)) {
+    writer.looked += 1;
+    options.onLooked?.(looked, clock.now());
+    const verdict = decide(looked.item, looked.facts, policy, clock.now());
+    deps.crashPoint?.('decision-made');
+    if (verdict.verdict === 'keep') writer.keep(looked.item.kind, verdict.reason);
+    else await writer.mark(await toMarked(deps, looked, verdict), looked.item.kind === 'pool' ? looked.item.nodes : 0);
+  }
+  await writer.flush();
+  const report = writer.finish(policy, markedAt, surveyed.notes);
+  await ledger.saveDocument(reportId, 'csv', reportCsv(reportPages(ledger, report)));
+  await ledger.saveDocument(reportId, 'html', reportHtml(report, reportPages(ledger, report)));
+  deps.crashPoint?.('mark-written');
+  await ledger.saveReport(report);
+  const { looked, totals } = report;
+  logger.info({ reportId, looked, marked: totals.items, bytes: totals.bytes, tasks: totals.tasks }, 'marked');
   return report;
 }
 

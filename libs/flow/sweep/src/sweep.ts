@@ -1,193 +1,200 @@
-import { parseJobId, runContainerOf, runIdOfContainer, type RunRecord } from '@xva/contracts';
-import { decide, refuseSweep } from './decide.ts';
-import type { MarkedItem, SweepFacts, SweepItem, SweepReport } from './items.ts';
-import { policyHashOf, runFacts, type SweepDeps } from './mark.ts';
+import { refuseSweep } from './decide.ts';
+import { few } from './few.ts';
+import { PinSet, RunGraph } from './graph.ts';
+import type { MarkedItem, SweepReport } from './items.ts';
+import { policyHashOf } from './mark.ts';
 import type { SweepPolicy } from './policy.ts';
-import type { SweepBlobKind } from './ports.ts';
-import { collectReferences } from './references.ts';
+import type { SweepDeps } from './ports.ts';
+import { takeBatchItem } from './take-batch.ts';
+import { takeBlobs } from './take-blobs.ts';
+import { takeContainer, takeRuns } from './take-run.ts';
 
-/** What became of one marked item. */
+/** What became of one marked item. `how` = what was done to it, as far as it was. */
 export interface SweepAct {
   readonly kind: MarkedItem['kind'];
   readonly id: string;
-  readonly outcome: 'swept' | 'already-gone' | 'skipped' | 'failed';
+  readonly outcome: 'swept' | 'already-gone' | 'skipped' | 'failed' | 'reported';
   readonly reason: string;
+  readonly how: string;
+  readonly bytes: number;
 }
 
 export type SweepOutcome =
   | { readonly outcome: 'refused'; readonly reason: string }
-  | { readonly outcome: 'done' | 'stopped'; readonly acts: readonly SweepAct[] };
+  | {
+      readonly outcome: 'done' | 'stopped';
+      /** Why it stopped, if it did. */
+      readonly reason: string;
+      /** The first thousand; all are in the audit. */
+      readonly acts: readonly SweepAct[];
+      /** Number of acts by `outcome kind reason`. */
+      readonly counts: Readonly<Record<string, number>>;
+      readonly bytes: number;
+    };
 
-/** What the records say, read afresh when the sweep starts; a write after that changes the blob's ETag, or its age. */
-interface Knowledge {
-  readonly references: ReadonlySet<string> | undefined;
-  readonly stateOfEvent: ReadonlyMap<string, RunRecord['state']>;
+export interface SweepOptions {
+  /** Id of the report that somebody read and approved although it is above the ceiling. */
+  readonly approved?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly onActs?: ((acts: readonly SweepAct[]) => void) | undefined;
 }
 
-async function gatherKnowledge(deps: SweepDeps, items: readonly MarkedItem[]): Promise<Knowledge> {
-  const has = (kind: MarkedItem['kind']): boolean => items.some((item) => item.kind === kind);
-  const stateOfEvent = new Map<string, RunRecord['state']>();
-  if (has('request')) {
-    for await (const { record } of deps.runs.list()) stateOfEvent.set(record.eventId, record.state);
-  }
-  const references = has('object') ? await collectReferences(deps.runs, deps.storage) : undefined;
-  return { references, stateOfEvent };
+/** All that an act needs to know. */
+export interface Taking {
+  readonly deps: SweepDeps;
+  readonly policy: SweepPolicy;
+  readonly report: SweepReport;
+  readonly graph: RunGraph;
+  readonly pins: PinSet;
+}
+
+const shownActs = 1_000;
+/** How old the knowledge of the records may be when a blob goes; a run that came later touched what it uses (its ETag changed). */
+const graphAgeMs = 30_000;
+
+export function actOf(item: MarkedItem, outcome: SweepAct['outcome'], reason: string, how = ''): SweepAct {
+  return { kind: item.kind, id: item.id, outcome, reason, how, bytes: outcome === 'swept' ? item.bytes : 0 };
+}
+
+/** Runs an act for each, a few at once; outcomes in order. One that throws must not keep the rest for ever. */
+export function actForEach(
+  items: readonly MarkedItem[],
+  parallelism: number,
+  act: (item: MarkedItem) => Promise<SweepAct>,
+): Promise<readonly SweepAct[]> {
+  return few(items, parallelism, (item) => act(item).catch((error: unknown) => failedAct(item, error)));
+}
+
+export function failedAct(item: MarkedItem, error: unknown): SweepAct {
+  if (error instanceof Error && error.name === 'CrashedError') throw error;
+  return actOf(item, 'failed', error instanceof Error ? error.message : String(error));
 }
 
 /**
  * Takes what a report marked, each item re-decided right before on fresh facts, blobs only in the version that was seen.
- * Killed anywhere, the same report (or the next mark) goes on where it stood: each act is repeatable.
+ * Killed anywhere, the same report goes on with the page where it stood: each act is repeatable. One collector at a time
+ * has the lease; if two should sweep all the same, every act is conditional.
  */
 export async function sweep(
   deps: SweepDeps,
   policy: SweepPolicy,
   report: SweepReport,
-  options: { readonly approved: boolean; readonly signal: AbortSignal },
+  options: SweepOptions,
 ): Promise<SweepOutcome> {
+  const { ledger, clock, logger } = deps;
+  const { reportId } = report;
   if (report.policyHash !== policyHashOf(policy)) {
     return { outcome: 'refused', reason: 'the policy changed since the report: mark again' };
   }
-  const refusal = refuseSweep(report, policy, deps.clock.now(), options.approved);
+  const refusal = refuseSweep(report, policy, clock.now(), options.approved);
   if (refusal !== undefined) return { outcome: 'refused', reason: refusal };
+  const lease = await ledger.lease();
+  if (lease === undefined)
+    return { outcome: 'refused', reason: 'another collector is sweeping: try again when it is done' };
   const acts: SweepAct[] = [];
-  // Runs first: a swept run lets go of its objects in the next mark, never in this one.
-  const order = ['run', 'job', 'run-container', 'request', 'dead-letter', 'object'];
-  const items = [...report.items].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
-  const knowledge = await gatherKnowledge(deps, items);
-  for (const item of items) {
-    if (options.signal.aborted) return { outcome: 'stopped', acts };
-    // One thing that cannot be taken (a lease, a legal hold) must not keep the rest for ever.
-    const act = await takeOne(deps, policy, item, knowledge).catch((error: unknown): SweepAct => ({
-      kind: item.kind,
-      id: item.id,
-      outcome: 'failed',
-      reason: error instanceof Error ? error.message : String(error),
-    }));
-    acts.push(act);
-    await deps.ledger.audit({
-      at: deps.clock.now().toISOString(),
-      reportId: report.reportId,
-      kind: act.kind,
-      id: act.id,
-      rule: item.rule,
-      outcome: act.outcome,
-      reason: act.reason,
-      bytes: item.bytes,
-    });
-    deps.logger.info({ reportId: report.reportId, ...act, rule: item.rule }, 'sweep act');
-  }
-  return { outcome: 'done', acts };
-}
-
-async function takeOne(
-  deps: SweepDeps,
-  policy: SweepPolicy,
-  item: MarkedItem,
-  knowledge: Knowledge,
-): Promise<SweepAct> {
-  switch (item.kind) {
-    case 'run':
-      return takeRun(deps, policy, item);
-    case 'run-container':
-      return takeContainer(deps, policy, item);
-    case 'job':
-      return takeJob(deps, policy, item);
-    case 'object':
-    case 'request':
-    case 'dead-letter':
-      return takeBlob(deps, policy, item, item.kind, knowledge);
+  let bytes = 0;
+  const done = await ledger.loadProgress(reportId);
+  const counts: Record<string, number> = { ...done?.counts };
+  const end = (outcome: 'done' | 'stopped', reason: string): SweepOutcome => ({ outcome, reason, acts, counts, bytes });
+  try {
+    const graph = new RunGraph(deps);
+    if (done !== undefined) logger.info({ reportId, page: done.pages, of: report.pages }, 'sweep goes on');
+    for (let page = done?.pages ?? 0; page < report.pages; page += 1) {
+      if (options.signal.aborted) return end('stopped', 'asked to stop');
+      if (!(await lease.stillHeld())) return end('stopped', 'the lease was lost: another collector may be sweeping');
+      // Ages were judged by this clock: when it went back, nothing that it says counts.
+      if (clock.now() < new Date(report.markedAt)) return end('stopped', 'the clock went back behind the report');
+      const items = await ledger.loadPage(reportId, page);
+      if (items.some(({ kind }) => kind === 'object' || kind === 'request')) await graph.refresh(graphAgeMs);
+      const taking: Taking = { deps, policy, report, graph, pins: await PinSet.load(deps.pins) };
+      const found = await takePage(taking, page, items);
+      for (const act of found) {
+        const name = `${act.outcome} ${act.kind} ${act.outcome === 'failed' ? 'error' : act.reason.split(':')[0]}`;
+        counts[name] = (counts[name] ?? 0) + 1;
+        bytes += act.bytes;
+        if (acts.length < shownActs) acts.push(act);
+        if (act.outcome === 'failed')
+          logger.warn({ reportId, kind: act.kind, id: act.id, reason: act.reason }, 'sweep act failed');
+      }
+      options.onActs?.(found);
+      await ledger.saveProgress(reportId, { pages: page + 1, counts });
+      logger.info({ reportId, page, acts: found.length, bytes }, 'page swept');
+    }
+    return end('done', '');
+  } finally {
+    await lease.release();
   }
 }
 
-const act = (item: MarkedItem, outcome: SweepAct['outcome'], reason: string): SweepAct => ({
-  kind: item.kind,
-  id: item.id,
-  outcome,
-  reason,
-});
+const blobKinds: ReadonlySet<MarkedItem['kind']> = new Set([
+  'log',
+  'result',
+  'request',
+  'dead-letter',
+  'blob',
+  'object',
+  'quarantined',
+]);
+const inFlight = 8;
 
-/** `sweeping` by compare-and-swap → jobs → container → tombstone. Whoever else writes the record sees the state first. */
-async function takeRun(deps: SweepDeps, policy: SweepPolicy, item: MarkedItem): Promise<SweepAct> {
-  const { runs, storage, batch, clock } = deps;
-  const found = await runs.get(item.id);
-  if (found === undefined) return act(item, 'already-gone', 'no-run-record');
-  const pinned = await runs.isPinned(item.id);
-  const published = found.record.state !== 'done' || (await storage.hasPublishedResult(item.id));
-  const current: SweepItem = { kind: 'run', id: item.id, record: found.record, pinned, published };
-  const facts: SweepFacts = { runState: found.record.state, runPinned: pinned, referenced: false };
-  const verdict = decide(current, facts, policy, clock.now());
-  if (verdict.verdict === 'keep') return act(item, 'skipped', verdict.reason);
-  const step = (record: RunRecord, state: 'sweeping' | 'swept'): RunRecord => ({
-    ...record,
-    state,
-    updatedAt: clock.now().toISOString(),
-    version: record.version + 1,
-  });
-  if (found.record.state !== 'sweeping' && !(await runs.replace(step(found.record, 'sweeping'), found.etag))) {
-    return act(item, 'skipped', 'record-changed');
-  }
-  // A pin does not change the record, so it is asked again once nobody else can begin.
-  const swept = await runs.get(item.id);
-  if (swept !== undefined && found.record.state !== 'sweeping' && (await runs.isPinned(item.id))) {
-    await runs.replace({ ...found.record, version: swept.record.version + 1 }, swept.etag);
-    return act(item, 'skipped', 'pinned');
-  }
-  for (const { jobId } of found.record.attempts) await batch.deleteJob(jobId);
-  await storage.deleteRunContainer(runContainerOf(item.id));
-  const after = await runs.get(item.id);
-  if (after?.record.state !== 'sweeping') return act(item, 'skipped', 'record-changed-while-sweeping');
-  return (await runs.replace(step(after.record, 'swept'), after.etag))
-    ? act(item, 'swept', verdict.reason)
-    : act(item, 'skipped', 'record-changed-while-sweeping');
-}
-
-async function takeContainer(deps: SweepDeps, policy: SweepPolicy, item: MarkedItem): Promise<SweepAct> {
-  const found = await deps.storage.headRunContainer(item.id);
-  const runId = runIdOfContainer(item.id);
-  if (found === undefined || runId === undefined) return act(item, 'already-gone', 'absent');
-  const lastModified = found.lastModified.toISOString();
-  const current: SweepItem = { kind: 'run-container', id: item.id, runId, lastModified };
-  const verdict = decide(current, await runFacts(deps.runs, runId), policy, deps.clock.now());
-  if (verdict.verdict === 'keep') return act(item, 'skipped', verdict.reason);
-  const deleted = await deps.storage.deleteRunContainer(item.id);
-  return act(item, deleted ? 'swept' : 'already-gone', verdict.reason);
-}
-
-async function takeJob(deps: SweepDeps, policy: SweepPolicy, item: MarkedItem): Promise<SweepAct> {
-  const found = await deps.batch.getJob(item.id);
-  const owner = parseJobId(item.id);
-  if (found === undefined || owner === undefined) return act(item, 'already-gone', 'absent');
-  const { state, since } = found;
-  const current: SweepItem = { kind: 'job', id: item.id, runId: owner.runId, state, since: since.toISOString() };
-  const verdict = decide(current, await runFacts(deps.runs, owner.runId), policy, deps.clock.now());
-  if (verdict.verdict === 'keep') return act(item, 'skipped', verdict.reason);
-  const outcome = await deps.batch.deleteJob(item.id);
-  return act(item, outcome === 'deleted' ? 'swept' : 'already-gone', verdict.reason);
-}
-
-async function takeBlob(
-  deps: SweepDeps,
-  policy: SweepPolicy,
-  item: MarkedItem,
-  kind: SweepBlobKind,
-  knowledge: Knowledge,
-): Promise<SweepAct> {
-  const blobs = deps.storage.blobs[kind];
-  const facts = await blobs.head(item.id);
-  if (facts === undefined) return act(item, 'already-gone', 'absent');
-  if (facts.etag !== item.etag) return act(item, 'skipped', 'changed-since-report');
-  const current: SweepItem = {
-    kind,
+/** One page: first the intent of every act into the audit, then the acts, then what became of them. */
+async function takePage(taking: Taking, page: number, items: readonly MarkedItem[]): Promise<readonly SweepAct[]> {
+  const { deps, report } = taking;
+  const line = (phase: string, item: MarkedItem, act?: SweepAct) => ({
+    at: deps.clock.now().toISOString(),
+    by: deps.actor,
+    reportId: report.reportId,
+    phase,
+    kind: item.kind,
     id: item.id,
-    size: facts.size,
-    etag: facts.etag,
-    lastModified: facts.lastModified.toISOString(),
+    action: item.action,
+    rule: item.rule,
+    etag: item.etag,
+    outcome: act?.outcome ?? null,
+    reason: act?.reason ?? item.reason,
+    how: act?.how ?? null,
+    bytes: act?.bytes ?? item.bytes,
+  });
+  await deps.ledger.audit(
+    report.reportId,
+    page,
+    items.map((item) => line('intent', item)),
+  );
+  deps.crashPoint?.('intent-written');
+  const acts = new Map<MarkedItem, SweepAct>();
+  const reported = items.filter(({ action }) => action === 'report');
+  for (const item of reported) acts.set(item, actOf(item, 'reported', item.reason));
+  const take = async (
+    of: readonly MarkedItem[],
+    doing: (some: readonly MarkedItem[]) => Promise<readonly SweepAct[]>,
+  ) => {
+    if (of.length === 0) return;
+    const found = await doing(of);
+    of.forEach((item, index) => acts.set(item, found[index] ?? actOf(item, 'failed', 'no outcome')));
   };
-  const runState = kind === 'request' ? (knowledge.stateOfEvent.get(item.id.replace(/\.json$/, '')) ?? 'none') : 'none';
-  const referenced = kind === 'object' && (knowledge.references?.has(item.id) ?? true);
-  const verdict = decide(current, { runState, runPinned: false, referenced }, policy, deps.clock.now());
-  if (verdict.verdict === 'keep') return act(item, 'skipped', verdict.reason);
-  const outcome = await blobs.delete(item.id, facts.etag);
-  if (outcome === 'changed') return act(item, 'skipped', 'changed-since-report');
-  return act(item, outcome === 'deleted' ? 'swept' : 'already-gone', verdict.reason);
+  const rest = items.filter(({ action }) => action !== 'report');
+  await take(
+    rest.filter(({ kind }) => kind === 'run'),
+    (some) => takeRuns(taking, some),
+  );
+  await take(
+    rest.filter(({ kind }) => !blobKinds.has(kind) && kind !== 'run' && kind !== 'run-container'),
+    (some) => actForEach(some, inFlight, (item) => takeBatchItem(taking, item)),
+  );
+  await take(
+    rest.filter(({ kind }) => kind === 'run-container'),
+    (some) => actForEach(some, inFlight, (item) => takeContainer(taking, item)),
+  );
+  await take(
+    rest.filter(({ kind }) => blobKinds.has(kind)),
+    (some) => takeBlobs(taking, some),
+  );
+  deps.crashPoint?.('audit-line');
+  const all = items.map((item) => acts.get(item) ?? actOf(item, 'failed', 'no outcome'));
+  await deps.ledger.audit(
+    report.reportId,
+    page,
+    items.map((item, index) => line('done', item, all[index])),
+  );
+  return all;
 }

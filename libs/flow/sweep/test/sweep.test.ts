@@ -1,5 +1,5 @@
 import { mark, sweep, sweepPolicySchema, type SweepOutcome, type SweepPolicy } from '../src/index.ts';
-import { World } from './fakes.ts';
+import { itemsOf, World } from './fakes.ts';
 
 const hash = (digit: string): string => digit.repeat(64);
 const runA = 'xva-20260930-rates-aaaaaaaaaaaaaa';
@@ -26,21 +26,21 @@ function seeded(): World {
   const world = new World();
   world.packages.set(hash('1'), [hash('1'), hash('2'), hash('3')]);
   world.packages.set(hash('4'), [hash('4'), hash('2')]);
-  for (const digit of '12345') world.putBlob('object', hash(digit));
-  world.putBlob('object', 'readme.txt');
+  for (const digit of '12345') world.put(`objects/${hash(digit)}`);
+  world.put('objects/readme.txt');
   world.addRun(runA, 'done', hash('1'), world.date.toISOString());
   world.published.add(runA);
   world.addRun(runB, 'running', hash('4'));
-  world.containers.set('run-xva-20260930-rates-cccccccccccccc', world.date);
-  world.containers.set('run-notes', world.date);
-  world.jobs.set('xva-20260930-rates-cccccccccccccc-a1', { state: 'active', since: world.date });
-  world.jobs.set('someone-elses-job', { state: 'completed', since: world.date });
-  world.putBlob('request', `${'f'.repeat(32)}.json`);
-  world.putBlob('dead-letter', 'dl.json');
+  world.addContainer('run-xva-20260930-rates-cccccccccccccc');
+  world.addContainer('run-notes');
+  world.addJob('xva-20260930-rates-cccccccccccccc-a1', 'active');
+  world.addJob('someone-elses-job', 'completed');
+  world.put(`requests/${'f'.repeat(32)}.json`);
+  world.put('deadletters/dl.json');
   return world;
 }
 
-async function cycle(world: World, policy: SweepPolicy, approved = false): Promise<SweepOutcome> {
+async function cycle(world: World, policy: SweepPolicy, approved?: string): Promise<SweepOutcome> {
   const report = await mark(world.deps(), policy, `r-${world.reports.size}`);
   return sweep(world.deps(), policy, report, { approved, signal: new AbortController().signal });
 }
@@ -49,11 +49,11 @@ describe('mark', () => {
   it('takes nothing and keeps all that is young, live or without a rule', async () => {
     const world = seeded();
     const young = await mark(world.deps(), all, 'r');
-    expect(young.items).toEqual([]);
+    expect(itemsOf(world, young)).toEqual([]);
     world.now += 86_400_000;
     const nothing = await mark(world.deps(), policyOf({}), 'r2');
-    expect(nothing.items).toEqual([]);
-    expect(world.blobs.object.size).toBe(6);
+    expect(itemsOf(world, nothing)).toEqual([]);
+    expect(world.names('objects')).toHaveLength(6);
     expect(nothing.kept['object:no-rule-objects']).toBe(1);
     expect(nothing.kept['object:referenced']).toBe(4);
   });
@@ -63,7 +63,7 @@ describe('mark', () => {
     world.packages.delete(hash('4'));
     world.now += 86_400_000;
     const report = await mark(world.deps(), all, 'r');
-    expect(report.items.filter((item) => item.kind === 'object')).toEqual([]);
+    expect(itemsOf(world, report).filter((item) => item.kind === 'object')).toEqual([]);
   });
 });
 
@@ -76,16 +76,16 @@ describe('sweep', () => {
     expect(world.records.get(runB)?.record.state).toBe('running');
     expect([...world.containers.keys()]).toEqual([`run-${runB}`, 'run-notes']);
     expect([...world.jobs.keys()]).toEqual([`${runB}-a1`, 'someone-elses-job']);
-    expect([...world.blobs.object.keys()].sort()).toEqual([hash('1'), hash('2'), hash('3'), hash('4'), 'readme.txt']);
-    expect([world.blobs.request.size, world.blobs['dead-letter'].size]).toEqual([0, 0]);
+    expect(world.names('objects')).toEqual([hash('1'), hash('2'), hash('3'), hash('4'), 'readme.txt']);
+    expect([world.names('requests'), world.names('deadletters')]).toEqual([[], []]);
     world.now += 1000;
     await cycle(world, all);
-    expect([...world.blobs.object.keys()].sort()).toEqual([hash('2'), hash('4'), 'readme.txt']);
+    expect(world.names('objects')).toEqual([hash('2'), hash('4'), 'readme.txt']);
     expect(world.audit.filter((entry) => entry['outcome'] === 'swept').length).toBe(8);
   });
 
   it.each([
-    ['pinned', (world: World) => world.pinned.add(runA)],
+    ['pinned', (world: World) => world.pinned.add(`run ${runA}`)],
     ['unpublished-result', (world: World) => world.published.delete(runA)],
     ['live-running', (world: World) => world.setState(runA, 'running')],
   ])('re-checks right before: %s after the mark stays', async (reason, change) => {
@@ -93,7 +93,7 @@ describe('sweep', () => {
     world.now += 86_400_000;
     const report = await mark(world.deps(), all, 'r');
     change(world);
-    const outcome = await sweep(world.deps(), all, report, { approved: false, signal: new AbortController().signal });
+    const outcome = await sweep(world.deps(), all, report, { signal: new AbortController().signal });
     expect(outcome.outcome === 'done' && outcome.acts.find((act) => act.id === runA)).toMatchObject({
       outcome: 'skipped',
       reason,
@@ -105,10 +105,10 @@ describe('sweep', () => {
     const world = seeded();
     world.now += 86_400_000;
     const report = await mark(world.deps(), all, 'r');
-    world.putBlob('object', hash('5'));
-    const outcome = await sweep(world.deps(), all, report, { approved: false, signal: new AbortController().signal });
+    world.put(`objects/${hash('5')}`);
+    const outcome = await sweep(world.deps(), all, report, { signal: new AbortController().signal });
     expect(outcome).toMatchObject({ outcome: 'done' });
-    expect(world.blobs.object.has(hash('5'))).toBe(true);
+    expect(world.blobs.has(`objects/${hash('5')}`)).toBe(true);
   });
 
   it.each([
@@ -123,10 +123,10 @@ describe('sweep', () => {
     const report = await mark(world.deps(), policy, 'r');
     world.now += 1000;
     const signal = new AbortController().signal;
-    const refused = await sweep(world.deps(), policy, report, { approved: false, signal });
+    const refused = await sweep(world.deps(), policy, report, { signal });
     expect(refused.outcome === 'refused' && refused.reason).toMatch(message);
     expect(world.audit).toEqual([]);
-    const approved = await sweep(world.deps(), policy, report, { approved: true, signal });
+    const approved = await sweep(world.deps(), policy, report, { approved: 'r', signal });
     expect(approved.outcome).toBe('reportMaxAgeSeconds' in more ? 'refused' : 'done');
   });
 
@@ -137,13 +137,13 @@ describe('sweep', () => {
     world.interrupt = (call) => {
       if (call === 'delete-container') throw new Error('LeaseIdMissing');
     };
-    const outcome = await sweep(world.deps(), all, report, { approved: false, signal: new AbortController().signal });
+    const outcome = await sweep(world.deps(), all, report, { signal: new AbortController().signal });
     if (outcome.outcome !== 'done') throw new Error(outcome.outcome);
     expect(outcome.acts.filter((act) => act.outcome === 'failed').map((act) => act.reason)).toEqual([
       'LeaseIdMissing',
       'LeaseIdMissing',
     ]);
-    expect(world.blobs['dead-letter'].size).toBe(0);
+    expect(world.names('deadletters')).toEqual([]);
     expect(world.records.get(runA)?.record.state).toBe('sweeping');
   });
 
@@ -167,7 +167,7 @@ describe('sweep', () => {
     world.now += 86_400_000;
     const report = await mark(world.deps(), all, 'r');
     const other = { ...all, minimumAgeSeconds: 61 };
-    const outcome = await sweep(world.deps(), other, report, { approved: true, signal: new AbortController().signal });
+    const outcome = await sweep(world.deps(), other, report, { approved: 'r', signal: new AbortController().signal });
     expect(outcome).toMatchObject({ outcome: 'refused' });
   });
 
@@ -175,7 +175,7 @@ describe('sweep', () => {
     const world = seeded();
     world.now -= 3_600_000;
     const report = await mark(world.deps(), all, 'r');
-    expect(report.items).toEqual([]);
+    expect(itemsOf(world, report)).toEqual([]);
     expect(report.kept['dead-letter:clock-behind-storage']).toBe(1);
   });
 });

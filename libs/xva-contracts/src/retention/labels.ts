@@ -11,6 +11,7 @@ export const retentionClasses = [
   'result',
   'dead-letter',
   'checkpoint',
+  'claim-check',
 ] as const;
 
 /**
@@ -21,6 +22,11 @@ export const retentionLabelsSchema = z.strictObject({
   xva_class: z.enum(retentionClasses),
   xva_run_id: runId.optional(),
   xva_event_id: eventId.optional(),
+  /** Which environment a job or container belongs to, where several share an account. */
+  xva_environment: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/)
+    .optional(),
 });
 
 export type RetentionLabels = z.infer<typeof retentionLabelsSchema>;

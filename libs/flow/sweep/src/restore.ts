@@ -1,0 +1,186 @@
+import { ledgerContainers, runContainerOf, runIdOfContainer, workContainers } from '@xva/contracts';
+import type { BlobPlace, SweepReport } from './items.ts';
+import { placeOf } from './items.ts';
+import { reportPages } from './mark.ts';
+import type { BlobFactsLike, SweepDeps } from './ports.ts';
+import { ownMetadata, quarantinePlace, readLabels, type QuarantineLabels } from './quarantine.ts';
+import { stateBefore, stepTo } from './take-run.ts';
+import { nameOf } from './take-blobs.ts';
+
+/** What is to come back: all that one sweep took, a run with all that it needs, or one blob (`container/name`). */
+export type RestoreTarget = { readonly report: SweepReport } | { readonly runId: string } | { readonly blob: string };
+
+export interface Restored {
+  readonly kind: 'run' | 'blob';
+  readonly id: string;
+  /** `there` = it is (again) there with the same content or another, which is left as it is. */
+  readonly outcome: 'restored' | 'there' | 'gone' | 'failed';
+  readonly detail: string;
+}
+
+const labelled = (blob: BlobFactsLike): { blob: BlobFactsLike; labels: QuarantineLabels } | undefined => {
+  const labels = readLabels(blob.metadata);
+  return labels === undefined ? undefined : { blob, labels };
+};
+
+async function* quarantined(
+  deps: SweepDeps,
+  prefix: string,
+): AsyncGenerator<{ blob: BlobFactsLike; labels: QuarantineLabels }> {
+  for await (const page of deps.storage.list(quarantinePlace, { prefix, split: 'folders' })) {
+    for (const blob of page) {
+      const found = labelled(blob);
+      if (found !== undefined) yield found;
+    }
+  }
+}
+
+/**
+ * Brings back what a sweep took, as long as quarantine lasts: the same bytes under the same name with the same metadata,
+ * younger by its new time of writing. A run comes back with its container, its objects and its former state, and is
+ * pinned, so that the next sweep does not take it again; its Batch jobs do not come back.
+ */
+export async function* restore(deps: SweepDeps, target: RestoreTarget, by: string): AsyncGenerator<Restored> {
+  if ('runId' in target) {
+    yield* restoreRun(deps, target.runId, by);
+    return;
+  }
+  const prefix = 'report' in target ? `${target.report.reportId}/` : '';
+  const runs = new Set<string>();
+  for await (const { blob, labels } of quarantined(deps, prefix)) {
+    if ('blob' in target && target.blob !== `${labels.container}/${labels.name}`) continue;
+    const runId = runIdOfContainer(labels.container);
+    // What lay in a run's container comes back with the run.
+    if (runId !== undefined && 'report' in target) runs.add(runId);
+    else yield await restoreBlob(deps, blob, labels);
+  }
+  for (const runId of runs) yield* restoreRun(deps, runId, by);
+  if ('report' in target) yield* undeleteAll(deps, target.report);
+  else if (!target.blob.startsWith(`${ledgerContainers.quarantine}/`)) yield* undeleteOne(deps, target.blob);
+}
+
+async function restoreBlob(deps: SweepDeps, blob: BlobFactsLike, labels: QuarantineLabels): Promise<Restored> {
+  const { account, container, name } = labels;
+  const id = `${container}/${name}`;
+  const place: BlobPlace = { account, container };
+  if ((await deps.storage.head(place, name)) !== undefined)
+    return { kind: 'blob', id, outcome: 'there', detail: 'a blob of that name is there' };
+  const outcome = await deps.storage.copy(quarantinePlace, blob, place, name, ownMetadata(blob.metadata));
+  return outcome === 'copied'
+    ? { kind: 'blob', id, outcome: 'restored', detail: `from ${blob.name}` }
+    : { kind: 'blob', id, outcome: 'gone', detail: 'the copy is no longer in quarantine' };
+}
+
+/** What the account itself kept (soft delete). */
+async function* undeleteAll(deps: SweepDeps, report: SweepReport): AsyncGenerator<Restored> {
+  for await (const items of reportPages(deps.ledger, report)) {
+    for (const item of items) {
+      const place = placeOf(item);
+      if (place === undefined || item.kind === 'quarantined') continue;
+      const name = nameOf(item, place);
+      if ((await deps.storage.head(place, name)) !== undefined) continue;
+      if (await deps.storage.undelete(place, name))
+        yield { kind: 'blob', id: `${place.container}/${name}`, outcome: 'restored', detail: 'undeleted' };
+    }
+  }
+}
+
+async function* undeleteOne(deps: SweepDeps, blob: string): AsyncGenerator<Restored> {
+  const [container = '', ...rest] = blob.split('/');
+  const name = rest.join('/');
+  for (const account of ['work', 'ledger'] as const) {
+    const place: BlobPlace = { account, container };
+    if (name === '' || (await deps.storage.head(place, name)) !== undefined) continue;
+    if (await deps.storage.undelete(place, name))
+      yield { kind: 'blob', id: blob, outcome: 'restored', detail: 'undeleted' };
+  }
+}
+
+/** Parts of the run's package that are missing are looked for in quarantine, and where the account keeps deleted blobs. */
+async function* restoreObjects(deps: SweepDeps, packageId: string): AsyncGenerator<Restored> {
+  const place: BlobPlace = { account: 'work', container: workContainers.objects };
+  const missing = new Set<string>();
+  const bring = async function* (names: ReadonlySet<string>): AsyncGenerator<Restored> {
+    for (const name of names) {
+      if (await deps.storage.undelete(place, name)) {
+        missing.delete(name);
+        yield { kind: 'blob', id: `${place.container}/${name}`, outcome: 'restored', detail: 'undeleted' };
+      }
+    }
+    if (missing.size === 0) return;
+    for await (const { blob, labels } of quarantined(deps, '')) {
+      if (labels.container !== place.container || !missing.has(labels.name)) continue;
+      missing.delete(labels.name);
+      yield await restoreBlob(deps, blob, labels);
+    }
+  };
+  if ((await deps.storage.head(place, packageId)) === undefined) {
+    missing.add(packageId);
+    yield* bring(new Set(missing));
+  }
+  const objects = await deps.storage.packageObjects(packageId);
+  if (objects === undefined) {
+    yield {
+      kind: 'blob',
+      id: `${place.container}/${packageId}`,
+      outcome: 'gone',
+      detail: 'the manifest is nowhere: the run comes back without its package',
+    };
+    return;
+  }
+  for (const name of objects) if ((await deps.storage.head(place, name)) === undefined) missing.add(name);
+  if (missing.size > 0) yield* bring(new Set(missing));
+  for (const name of missing)
+    yield {
+      kind: 'blob',
+      id: `${place.container}/${name}`,
+      outcome: 'gone',
+      detail: 'is neither there nor in quarantine',
+    };
+}
+
+async function* restoreRun(deps: SweepDeps, runId: string, by: string): AsyncGenerator<Restored> {
+  const fail = (outcome: Restored['outcome'], detail: string): Restored => ({
+    kind: 'run',
+    id: runId,
+    outcome,
+    detail,
+  });
+  const found = await deps.runs.get(runId);
+  if (found !== undefined && found.record.state !== 'swept' && found.record.state !== 'sweeping') {
+    yield fail('there', `its record says ${found.record.state}`);
+    return;
+  }
+  // Pinned first: a sweep that goes on meanwhile stops at it.
+  if (found !== undefined) await deps.pins.put('run', runId, by, 'restored from quarantine');
+  const container = runContainerOf(runId);
+  const copies: { blob: BlobFactsLike; labels: QuarantineLabels }[] = [];
+  let latest = '';
+  for await (const one of quarantined(deps, '')) {
+    if (one.labels.container !== container) continue;
+    copies.push(one);
+    if (one.labels.reportId > latest) latest = one.labels.reportId;
+  }
+  if (copies.length === 0) {
+    yield fail('gone', 'nothing of it is in quarantine');
+    return;
+  }
+  const labels = { xva_class: 'bundle', xva_run_id: runId };
+  if (!(await deps.storage.makeRunContainer(container, labels))) {
+    yield fail('failed', `container ${container} is still being deleted: try again in a minute`);
+    return;
+  }
+  for (const { blob, labels: from } of copies) if (from.reportId === latest) yield await restoreBlob(deps, blob, from);
+  if (found === undefined) {
+    yield fail('restored', 'its container only: no record knows it');
+    return;
+  }
+  yield* restoreObjects(deps, found.record.packageId);
+  const now = await deps.runs.get(runId);
+  const back =
+    now !== undefined &&
+    (await deps.runs.replace(stepTo(now.record, stateBefore(now.record), deps.clock.now(), latest), now.etag));
+  yield back
+    ? fail('restored', `${stateBefore(found.record)} again, and pinned`)
+    : fail('failed', 'its record changed meanwhile: try again');
+}
