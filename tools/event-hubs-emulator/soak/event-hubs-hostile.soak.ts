@@ -11,7 +11,7 @@ const { values } = parseArgs({
 });
 letLongTimersGo();
 const stack = new Stack();
-const emulator = await spawnEmulator(stack, ['--port', '0', '--control-port', '0']);
+const emulator = await spawnEmulator(stack, ['--data', stack.directory(), '--port', '0', '--control-port', '0']);
 const statm = `/proc/${emulator.child.pid ?? 0}/statm`;
 const residentMb = (): number =>
   existsSync(statm) ? Math.round((Number(readFileSync(statm, 'utf8').split(' ')[1]) * 4096) / 1024 / 1024) : NaN;
@@ -23,7 +23,7 @@ const count = Number(values.count);
 await campaign(emulator.port, recordings, count, seededRandom(Number(values.seed)), ({ mutation, end }, done) => {
   ends[end] = (ends[end] ?? 0) + 1;
   if (end === 'hung' || end === 'unnamed') bad.push(`${end}: ${mutation}`);
-  if (done === Math.floor(count / 10)) warmMb = residentMb();
+  if (done === Math.floor(count / 4)) warmMb = residentMb();
   if (done % 5000 === 0) console.log(`${done} of ${count}`, JSON.stringify(ends), `${residentMb()} MB`);
 });
 const grownMb = residentMb() - warmMb;

@@ -34,14 +34,14 @@ describe('a hostile peer', () => {
 
   it('costs neither the process nor its memory, and is told by name what it did (1,000 spoilt clients)', async () => {
     const seed = Number(process.env['XVA_SEED'] ?? Date.now() % 1_000_000);
-    const emulator = await spawnEmulator(stack, ['--port', '0', '--control-port', '0']);
+    const emulator = await spawnEmulator(stack, ['--data', stack.directory(), '--port', '0', '--control-port', '0']);
     const recordings = await recordClients(emulator.connectionString, hub);
     expect(recordings.length).toBeGreaterThanOrEqual(3);
     const outcomes: Outcome[] = [];
     let warm: number | undefined;
     await campaign(emulator.port, recordings, 1000, seededRandom(seed), (outcome, done) => {
       outcomes.push(outcome);
-      if (done === 300) warm = residentBytes(emulator.child.pid!);
+      if (done === 500) warm = residentBytes(emulator.child.pid!);
     });
     const tally = { seed, hung: [] as string[], unnamed: [] as string[], named: 0 };
     for (const { mutation, end } of outcomes) {

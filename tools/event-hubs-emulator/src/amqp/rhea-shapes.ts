@@ -138,6 +138,7 @@ export interface PrivateConnection extends AmqpConnection {
   readonly sasl_transport?: { readonly transports: { readonly 3: { readonly outcome?: number } } };
   accept(socket: Socket): void;
   input(bytes: Buffer): void;
+  output(): void;
   _process(): void;
   _write_frame(channel?: number, performative?: Performative, payload?: Buffer): void;
   on_open(frame: Frame): void;

@@ -69,8 +69,9 @@ export function acceptConnection(socket: Socket, hooks: ConnectionHooks): AmqpCo
     flow(frame);
     hooks.onFlow();
   };
-  // rhea's timers outlive a socket that is destroyed on this side.
+  // rhea's timers outlive a socket that is destroyed on this side, and its writing arms them again.
   socket.on('close', () => {
+    connection.output = () => undefined;
     for (const timer of [connection.heartbeat_in, connection.heartbeat_out, connection.abort_idle]) clearTimeout(timer);
   });
   connection.accept(socket);

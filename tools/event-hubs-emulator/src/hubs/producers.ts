@@ -67,6 +67,8 @@ export class ProducerStampError extends Error {
 }
 
 const sequences = 2 ** 31;
+/** More are kept only while their events are in the log. */
+const maxProducers = 10_000;
 
 /** The number that follows `count` events after `last`. */
 export function advanceSequence(last: number, count: number): number {
@@ -117,6 +119,7 @@ export class ProducerTable {
     }
     if (known?.epoch !== epoch) {
       const lastSequence = request.sequence ?? 0;
+      if (this.#states.size >= maxProducers) this.#forget(beginSequence);
       this.#states.set(producerId, { epoch, lastSequence, storedAt: -1 });
       return { producerId, epoch, sequence: lastSequence };
     }
@@ -178,6 +181,14 @@ export class ProducerTable {
     if (known === undefined || known.storedAt === -1 || known.storedAt >= beginSequence) return known;
     this.#states.delete(producerId);
     return undefined;
+  }
+
+  /** Lets go of those whose events are gone, and of the older half of those that never published. */
+  #forget(beginSequence: number): void {
+    const silent = [...this.#states].filter(([, { storedAt }]) => storedAt < beginSequence);
+    const never = silent.filter(([, { storedAt }]) => storedAt === -1);
+    const gone = silent.filter(([, { storedAt }]) => storedAt !== -1);
+    for (const [id] of [...gone, ...never.slice(0, Math.ceil(never.length / 2))]) this.#states.delete(id);
   }
 
   /** Unique also across restarts, as long as the clock moves. */
