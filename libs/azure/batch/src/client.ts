@@ -1,11 +1,10 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { BatchServiceClient, type BatchServiceModels as Models } from '@azure/batch';
 import { DefaultAzureCredential, type TokenCredential } from '@azure/identity';
 import { retry, systemClock, type Clock, type Random, type RetryPolicy } from '@xva/runtime';
 import { entraAuthorizer, sharedKeyAuthorizer, type Authorizer } from './credentials.ts';
 import { BatchError, translateError } from './errors.ts';
 import { RestClient } from './rest.ts';
+import { Transport } from './transport.ts';
 
 export interface BatchClientOptions {
   /** `https://<account>.<region>.batch.azure.com`; no path, since the client loses it. */
@@ -31,16 +30,13 @@ export const defaultRetryPolicy: RetryPolicy = {
 type AbortSignalLike = NonNullable<Models.PoolGetOptionalParams['abortSignal']>;
 
 export interface CallOptions {
-  readonly abortSignal: AbortSignalLike;
+  readonly abortSignal?: AbortSignalLike;
 }
-
-/** Sockets of one adapter; more wait in line. */
-const maxSockets = 128;
 
 /**
  * Two ways to one account: the official client for pools, jobs, single acts and files, its own retries off (it never
  * tries 429 again and waits half a minute after a reset), and our own REST path for adding and reading tasks in bulk. One
- * set of sockets, one proof of identity and one retry policy serve both: 429, 408 and 5xx with Retry-After, lost
+ * transport, one proof of identity and one retry policy serve both: 429, 408 and 5xx with Retry-After, lost
  * connections, capped back-off with full jitter, a 401 with a fresh token.
  */
 export class RetryingBatchClient {
@@ -50,8 +46,7 @@ export class RetryingBatchClient {
   readonly rest: RestClient;
   readonly #client: BatchServiceClient;
   readonly #authorizer: Authorizer;
-  readonly #agents: readonly [HttpAgent, HttpsAgent];
-  readonly #timeoutMs: number;
+  readonly #transport: Transport;
   readonly #onRetry: BatchClientOptions['onRetry'];
 
   /** @throws BatchError when only one of account name and key is given. */
@@ -64,9 +59,8 @@ export class RetryingBatchClient {
     this.clock = options.clock ?? systemClock;
     this.random = options.random ?? Math.random;
     this.policy = { ...defaultRetryPolicy, ...options.retryPolicy };
-    this.#timeoutMs = options.requestTimeoutMs ?? 30_000;
     this.#onRetry = options.onRetry;
-    this.#agents = [new HttpAgent({ keepAlive: true, maxSockets }), new HttpsAgent({ keepAlive: true, maxSockets })];
+    this.#transport = new Transport(options.requestTimeoutMs ?? 30_000);
     this.#authorizer =
       accountName !== undefined && accountKey !== undefined
         ? sharedKeyAuthorizer(accountName, accountKey)
@@ -75,13 +69,12 @@ export class RetryingBatchClient {
     this.rest = new RestClient({
       endpoint,
       authorizer: this.#authorizer,
-      agents: this.#agents,
-      timeoutMs: this.#timeoutMs,
+      transport: this.#transport,
       now: () => this.clock.now(),
     });
     this.#client = new BatchServiceClient(this.#authorizer.sdk, endpoint, {
       noRetryPolicy: true,
-      agentSettings: { http: this.#agents[0], https: this.#agents[1] },
+      httpClient: this.#transport.sdk,
     });
   }
 
@@ -130,23 +123,16 @@ export class RetryingBatchClient {
     operation: (client: BatchServiceClient, options: CallOptions) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    const timeout = AbortSignal.timeout(this.#timeoutMs);
     try {
-      return await operation(this.#client, {
-        // Node's signal is what the client wants; only its older type for `dispatchEvent` differs.
-        abortSignal: (signal === undefined ? timeout : AbortSignal.any([signal, timeout])) as AbortSignalLike,
-      });
+      // Node's signal is what the client wants; only its older type for `dispatchEvent` differs.
+      return await operation(this.#client, signal === undefined ? {} : { abortSignal: signal as AbortSignalLike });
     } catch (error) {
-      if (signal?.aborted !== true && timeout.aborted) {
-        const detail = `no answer within ${this.#timeoutMs} ms`;
-        throw new BatchError(target, { code: 'RequestTimeout', status: 0, detail }, error);
-      }
       throw translateError(error, target, this.clock.now());
     }
   }
 
   close(): void {
-    for (const agent of this.#agents) agent.destroy();
+    this.#transport.close();
   }
 }
 

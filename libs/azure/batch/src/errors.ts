@@ -3,7 +3,7 @@ import { parseRetryAfterMs } from '@xva/runtime';
 /** What Batch answered, in our words. `retryable` = the same call may succeed later. Thrown by every method here. */
 export class BatchError extends Error {
   override readonly name = 'BatchError';
-  /** Batch's error code, such as `JobNotFound`; the client's own, such as `ECONNRESET`, when there was no answer. */
+  /** Batch's error code, such as `JobNotFound`; Node's, such as `ECONNRESET`, or `RequestTimeout` when there was no answer. */
   readonly code: string;
   /** HTTP status, 0 when there was no answer. */
   readonly status: number;
@@ -65,12 +65,12 @@ function detailOf(body: ErrorBody | undefined, fallback: string): string {
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly text: string;
+  readonly body: string;
 }
 
 /** The JSON of a 2xx answer (undefined when it has no body). @throws BatchError for any other, and for a body that is not JSON. */
 export function jsonOf(answer: Answer, target: string, now: Date): unknown {
-  const { status, headers, text } = answer;
+  const { status, headers, body: text } = answer;
   const requestId = first(headers['request-id']);
   let json: unknown;
   let broken = false;
@@ -84,11 +84,11 @@ export function jsonOf(answer: Answer, target: string, now: Date): unknown {
     const detail = `the answer is not JSON: ${text.slice(0, 100)}`;
     throw new BatchError(target, { code: 'PARSE_ERROR', status, detail, requestId });
   }
-  const body = typeof json === 'object' && json !== null ? (json as ErrorBody) : undefined;
+  const error = typeof json === 'object' && json !== null ? (json as ErrorBody) : undefined;
   throw new BatchError(target, {
-    code: typeof body?.code === 'string' ? body.code : `Http${status}`,
+    code: typeof error?.code === 'string' ? error.code : `Http${status}`,
     status,
-    detail: detailOf(body, text === '' ? 'no message' : text.slice(0, 200)),
+    detail: detailOf(error, text === '' ? 'no message' : text.slice(0, 200)),
     requestId,
     retryAfterMs: parseRetryAfterMs(first(headers['retry-after']), now),
   });
@@ -106,26 +106,21 @@ interface ClientError {
   readonly body?: ErrorBody;
 }
 
-/** Codes of the client and of Node for an exchange that got no answer. */
-const noAnswer = /^(REQUEST_SEND_ERROR|ECONN|ENOTFOUND|EAI_|EPIPE|ETIMEDOUT|ERR_STREAM|UND_|EHOST|ENET)/;
-
 /**
- * Translates what the client throws. Its `message` is an object when Batch answered, so the text is taken from
- * `body.message.value` (reference: @azure/batch 10.2.0, errors). An abort or a bug goes on as it is.
+ * Translates what the official client throws of an answer; what there was no answer to is a BatchError already, by the
+ * transport. Its `message` is an object when Batch answered, so the text is taken from `body.message.value` (reference:
+ * @azure/batch 10.2.0, errors). An abort or a bug goes on as it is.
  */
 export function translateError(error: unknown, target: string, now: Date): unknown {
   if (!(error instanceof Error) || error instanceof BatchError) return error;
-  const { body, response, ...rest } = error as ClientError;
-  const status = typeof rest.statusCode === 'number' ? rest.statusCode : 0;
-  const code = typeof body?.code === 'string' ? body.code : typeof rest.code === 'string' ? rest.code : '';
-  const systemCode = (error as { cause?: { code?: unknown } }).cause?.code;
-  if (code === 'REQUEST_ABORTED_ERROR') return error;
-  if (status === 0 && !noAnswer.test(code) && code !== 'PARSE_ERROR' && error.name !== 'FetchError') return error;
+  const { body, response, statusCode, code } = error as ClientError;
+  const status = typeof statusCode === 'number' ? statusCode : 0;
+  if (status === 0 && code !== 'PARSE_ERROR') return error;
   return new BatchError(
     target,
     {
-      code: code === '' ? (typeof systemCode === 'string' ? systemCode : `Http${status}`) : code,
-      status: noAnswer.test(code) ? 0 : status,
+      code: typeof body?.code === 'string' ? body.code : typeof code === 'string' ? code : `Http${status}`,
+      status,
       detail: detailOf(body, textOf(error.message)),
       requestId: response?.headers?.get('request-id'),
       retryAfterMs: parseRetryAfterMs(response?.headers?.get('retry-after'), now),

@@ -1,8 +1,6 @@
-import { request as httpRequest, type Agent as HttpAgent, type RequestOptions } from 'node:http';
-import { request as httpsRequest, type Agent as HttpsAgent } from 'node:https';
-import { urlToHttpOptions } from 'node:url';
 import type { Authorizer } from './credentials.ts';
-import { BatchError, jsonOf, type Answer } from './errors.ts';
+import { BatchError, jsonOf } from './errors.ts';
+import type { Transport } from './transport.ts';
 
 /** The api-version of the official client, so that both of the adapter's ways see one service. */
 export const apiVersion = '2022-10-01.16.0';
@@ -12,8 +10,7 @@ export interface RestOptions {
   /** `http(s)://host[:port]`, no path. */
   readonly endpoint: string;
   readonly authorizer: Authorizer;
-  readonly agents: readonly [HttpAgent, HttpsAgent];
-  readonly timeoutMs: number;
+  readonly transport: Transport;
   readonly now: () => Date;
 }
 
@@ -72,53 +69,13 @@ export class RestClient {
     const ocpDate = now().toUTCString();
     const signed = { method, path, query, contentLength, contentType, ocpDate };
     const authorization = await authorizer.authorization(signed);
-    signal?.throwIfAborted();
     const headers = {
       authorization,
       'ocp-date': ocpDate,
       ...(contentLength === undefined ? {} : { 'content-type': contentType, 'content-length': contentLength }),
     };
-    return jsonOf(await this.#send(target, { method, path: path + search, headers }, body, signal), target, now());
-  }
-
-  #send(
-    target: string,
-    options: RequestOptions,
-    body: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer> {
-    const { agents, timeoutMs } = this.#options;
-    const { hostname, port } = urlToHttpOptions(this.#origin);
-    const [open, agent] = this.#origin.protocol === 'https:' ? [httpsRequest, agents[1]] : [httpRequest, agents[0]];
-    return new Promise<Answer>((resolve, reject) => {
-      const over = (act: () => void): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', stop);
-        act();
-      };
-      const fail = (code: string, detail: string, cause?: unknown): void =>
-        over(() => reject(new BatchError(target, { code, status: 0, detail }, cause)));
-      const broken = (error: Error & { code?: string }): void => fail(error.code ?? 'ECONNRESET', error.message, error);
-      const stop = (): void => {
-        over(() => reject(signal?.reason as Error));
-        request.destroy();
-      };
-      const timer = setTimeout(() => {
-        fail('RequestTimeout', `no answer within ${timeoutMs} ms`);
-        request.destroy();
-      }, timeoutMs);
-      signal?.addEventListener('abort', stop, { once: true });
-      const request = open({ ...options, agent, host: hostname, port }, (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => (text += chunk));
-        response.on('error', broken);
-        response.on('end', () => {
-          over(() => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
-        });
-      });
-      request.on('error', broken);
-      request.end(body);
-    });
+    const outgoing = { url: new URL(path + search, this.#origin), method, headers, body };
+    const answer = await this.#options.transport.text(target, outgoing, signal);
+    return jsonOf(answer, target, now());
   }
 }
