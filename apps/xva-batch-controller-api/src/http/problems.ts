@@ -1,5 +1,7 @@
 import type { Problem } from '@xva/contracts';
 
+type Headers = Readonly<Record<string, string>>;
+
 /** Thrown by handlers: becomes a problem document (RFC 9457). */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
@@ -7,17 +9,13 @@ export class ProblemError extends Error {
   readonly code: string;
   readonly retryAfterSeconds: number | undefined;
   readonly errors: Problem['errors'];
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Headers;
 
   constructor(
     status: number,
     code: string,
     detail: string,
-    more: {
-      readonly retryAfterSeconds?: number;
-      readonly errors?: Problem['errors'];
-      readonly headers?: Readonly<Record<string, string>>;
-    } = {},
+    more: { readonly retryAfterSeconds?: number; readonly errors?: Problem['errors']; readonly headers?: Headers } = {},
   ) {
     super(detail);
     this.status = status;
@@ -34,11 +32,17 @@ const titles: Readonly<Record<number, string>> = {
   403: 'This is not allowed',
   404: 'There is no such thing',
   405: 'This method is not known here',
+  406: 'No format that is asked for can be given',
+  408: 'The request took too long to arrive',
   409: 'The present state does not allow this',
+  410: 'This is gone',
+  412: 'It has changed since it was read',
   413: 'The request is too large',
   415: 'The content type is not known',
+  416: 'This range cannot be given',
   422: 'The request cannot be carried out',
   429: 'Too many requests',
+  431: 'The headers are too large or too many',
   500: 'Something is wrong on this side',
   503: 'Something needed is not available',
 };
@@ -69,9 +73,14 @@ export function toProblem(error: unknown): ProblemError {
   const { type, status } = (error ?? {}) as ParserError;
   if (type === 'entity.too.large')
     return new ProblemError(413, 'body-too-large', 'the body is larger than is taken here');
-  if (type === 'entity.parse.failed') return new ProblemError(400, 'body-not-json', 'the body is not JSON');
-  if (type === 'encoding.unsupported' || type === 'charset.unsupported')
-    return new ProblemError(415, 'unsupported-encoding', 'this encoding or charset is not taken here');
+  if (type === 'encoding.unsupported')
+    return new ProblemError(
+      415,
+      'unsupported-encoding',
+      'send the body uncompressed: no content-encoding is taken here',
+    );
+  if (type === 'charset.unsupported')
+    return new ProblemError(415, 'unsupported-encoding', 'send the body in UTF-8: no other charset is taken here');
   if (error instanceof URIError) return new ProblemError(400, 'bad-path', 'the path is not well encoded');
   if (typeof status === 'number' && status >= 400 && status < 500 && typeof type === 'string')
     return new ProblemError(400, 'bad-request', 'the request could not be read');

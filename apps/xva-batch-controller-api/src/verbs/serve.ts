@@ -2,7 +2,8 @@ import { describeError, retry, systemClock, type Lifecycle, type Verb, type Verb
 import { compose, type Composition } from '../compose.ts';
 import type { configSchema } from '../config.ts';
 import { openApiOf } from '../http/openapi.ts';
-import { buildHttp, listenHttp } from '../http/server.ts';
+import { listenHttp } from '../http/listen.ts';
+import { buildHttp } from '../http/server.ts';
 
 export const version = '0.1.0';
 
@@ -40,17 +41,25 @@ export const runVerb: ControllerVerb = {
   description: 'serve the API and keep every open run moving',
   run: async (context) => {
     const { config, logger, lifecycle } = context;
-    const composition = compose(config, logger, crasher(config.crashAt));
+    const composition = compose(config, logger, { crash: crasher(config.crashAt), stopping: lifecycle.stopTaking });
     const app = buildHttp({
       ...composition,
       logger,
       stopping: lifecycle.stopTaking,
       bodyLimitBytes: config.bodyLimitBytes,
       rateLimitPerMinute: config.rateLimitPerMinute,
+      addressLimitPerMinute: config.addressLimitPerMinute,
+      corsOrigins: config.corsOrigins,
       version,
       onRequest: composition.metrics.requested,
     });
-    const http = await listenHttp(app, config.httpHost, config.httpPort);
+    const http = await listenHttp(app, {
+      host: config.httpHost,
+      port: config.httpPort,
+      headersTimeoutMs: config.headersTimeoutMs,
+      requestTimeoutMs: config.requestTimeoutMs,
+      maxConnections: config.maxConnections,
+    });
     // The door closes first: what is under way behind it still finds everything open.
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => (closing ??= http.close(lifecycle.stopWorking));
@@ -66,7 +75,10 @@ export const runVerb: ControllerVerb = {
         }),
       );
       await prepareWithPatience(composition, context, lifecycle);
-      await composition.loop.run(lifecycle.stopTaking);
+      await Promise.all([
+        composition.loop.run(lifecycle.stopTaking),
+        composition.dispatcher?.run(lifecycle.stopTaking),
+      ]);
     } finally {
       await close();
       composition.close();
@@ -78,7 +90,7 @@ export const onceVerb: ControllerVerb = {
   name: 'once',
   description: 'one pass over every open run, each as far as it can go now',
   run: async (context) => {
-    const composition = compose(context.config, context.logger, crasher(context.config.crashAt));
+    const composition = compose(context.config, context.logger, { crash: crasher(context.config.crashAt) });
     try {
       await composition.prepare();
       const done = await composition.loop.once();

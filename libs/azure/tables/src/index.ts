@@ -10,3 +10,4 @@ export {
   type TableRow,
   type TableStoreOptions,
 } from './table-store.ts';
+export { CostModelTable, UsageTable, type UsageEntry } from './usage-table.ts';

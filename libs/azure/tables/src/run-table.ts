@@ -15,11 +15,40 @@ export interface StoredRun {
   readonly etag: string;
 }
 
+/** What a run must be to be listed; dates are as-of dates, `YYYY-MM-DD`. */
 export interface RunFilter {
   readonly states?: readonly RunState[] | undefined;
   readonly book?: string | undefined;
-  /** As-of date, `YYYY-MM-DD`: one partition. */
+  readonly cut?: string | undefined;
+  readonly scenario?: string | undefined;
+  readonly desk?: string | undefined;
+  /** One partition. */
   readonly asOf?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+const partitionOf = (date: string): string => filterText(date.replaceAll('-', ''));
+
+function termsOf(filter: RunFilter, after: string | undefined): readonly string[] {
+  const { states = [], asOf, from, to } = filter;
+  const named = (['book', 'cut', 'scenario', 'desk'] as const).flatMap((name) => {
+    const value = filter[name];
+    return value === undefined ? [] : [`${name} eq ${filterText(value)}`];
+  });
+  const behind = after === undefined ? undefined : runRowKeys(after);
+  return [
+    ...(asOf === undefined ? [] : [`PartitionKey eq ${partitionOf(asOf)}`]),
+    ...(from === undefined ? [] : [`PartitionKey ge ${partitionOf(from)}`]),
+    ...(to === undefined ? [] : [`PartitionKey le ${partitionOf(to)}`]),
+    ...named,
+    ...(states.length === 0 ? [] : [`(${states.map((state) => `state eq ${filterText(state)}`).join(' or ')})`]),
+    ...(behind === undefined
+      ? []
+      : [
+          `(PartitionKey gt ${filterText(behind.partitionKey)} or (PartitionKey eq ${filterText(behind.partitionKey)} and RowKey gt ${filterText(behind.rowKey)}))`,
+        ]),
+  ];
 }
 
 /** An entity holds at most 1 MiB; above this the record is stored compressed (a plan of thousands of shards). */
@@ -49,6 +78,9 @@ export function runToRow(record: RunRecord): TableRow {
     properties: {
       state: record.state,
       book: record.requestKey.book,
+      cut: record.requestKey.cut,
+      scenario: record.requestKey.scenario,
+      desk: record.desk,
       priority: record.priority,
       createdAt: record.createdAt,
       updatedAt: record.updatedAt,
@@ -119,24 +151,23 @@ export class RunTable {
     for await (const row of this.#runs.query({ filter: 'open eq true' })) yield rowToRun(row);
   }
 
-  /** At most `pageSize` records that fit the filter, in key order, and what to give for the next page. */
-  async page(
+  /**
+   * At most `limit` records that fit the filter, in key order behind the run `after`, and whether there are more. A key
+   * and no token of the service stands between two pages, so that runs that come or go meanwhile shift nothing.
+   */
+  async after(
     filter: RunFilter,
-    pageSize: number,
-    continuation?: string,
-  ): Promise<{ runs: readonly StoredRun[]; continuation: string | undefined }> {
-    const terms = [
-      ...(filter.asOf === undefined ? [] : [`PartitionKey eq ${filterText(filter.asOf.replaceAll('-', ''))}`]),
-      ...(filter.book === undefined ? [] : [`book eq ${filterText(filter.book)}`]),
-      ...(filter.states === undefined || filter.states.length === 0
-        ? []
-        : [`(${filter.states.map((state) => `state eq ${filterText(state)}`).join(' or ')})`]),
-    ];
-    const page = await this.#runs.queryPage(
-      { pageSize, filter: terms.length === 0 ? undefined : terms.join(' and ') },
-      continuation,
-    );
-    return { runs: page.rows.map(rowToRun), continuation: page.continuation };
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ readonly runs: readonly StoredRun[]; readonly more: boolean }> {
+    const terms = termsOf(filter, after);
+    const options = { pageSize: limit + 1, filter: terms.length === 0 ? undefined : terms.join(' and ') };
+    const runs: StoredRun[] = [];
+    for await (const row of this.#runs.query(options)) {
+      if (runs.length === limit) return { runs, more: true };
+      runs.push(rowToRun(row));
+    }
+    return { runs, more: false };
   }
 
   async isPinned(runId: string): Promise<boolean> {

@@ -1,4 +1,9 @@
-import { TableClient, type TableEntityResult, type TableServiceClientOptions } from '@azure/data-tables';
+import {
+  TableClient,
+  type TableEntityResult,
+  type TableServiceClientOptions,
+  type TransactionAction,
+} from '@azure/data-tables';
 import { DefaultAzureCredential } from '@azure/identity';
 import { TableError, translateError } from './errors.ts';
 import { joinLongText, splitLongText, type Properties } from './long-text.ts';
@@ -106,6 +111,30 @@ export class TableStore {
       if (error instanceof TableError && error.status === 412) return { outcome: 'changed' };
       if (error instanceof TableError && error.status === 404 && error.code !== 'TableNotFound')
         return { outcome: 'absent' };
+      throw error;
+    }
+  }
+
+  /**
+   * Inserts rows and, in the same transaction, the guard: over its version `etag`, or as a new row without one. `changed`
+   * when the guard is another version by now or any of the rows exists; then nothing was written. All rows share a
+   * partition, 100 with the guard at most (Table service, Performing Entity Group Transactions).
+   */
+  async appendTogether(
+    rows: readonly TableRow[],
+    guard: { readonly row: TableRow; readonly etag: string | undefined },
+  ): Promise<{ readonly outcome: 'done' | 'changed' }> {
+    const entity = toEntity(guard.row);
+    const actions: TransactionAction[] = [
+      guard.etag === undefined ? ['create', entity] : ['update', entity, 'Replace', { etag: guard.etag }],
+      ...rows.map((row): TransactionAction => ['create', toEntity(row)]),
+    ];
+    try {
+      await this.#call(() => this.#client.submitTransaction(actions));
+      return { outcome: 'done' };
+    } catch (error) {
+      if (!(error instanceof TableError)) throw error;
+      if (error.status === 412 || error.code === 'EntityAlreadyExists') return { outcome: 'changed' };
       throw error;
     }
   }

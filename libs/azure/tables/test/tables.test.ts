@@ -57,6 +57,23 @@ describe('TableStore on Azurite', () => {
     expect(await store.delete('p', 'gone')).toBe('deleted');
   });
 
+  it('appends rows together with their guard, or nothing', async () => {
+    const partitionKey = 'chain';
+    const row = (rowKey: string, n: number) => ({ partitionKey, rowKey, properties: { n } });
+    expect(await store.appendTogether([row('1', 1), row('2', 2)], { row: row('head', 2), etag: undefined })).toEqual({
+      outcome: 'done',
+    });
+    const head = await store.get(partitionKey, 'head');
+    const next = (n: number) => store.appendTogether([row('3', n)], { row: row('head', 3), etag: head!.etag });
+    const outcomes = (await Promise.all([next(10), next(20)])).map(({ outcome }) => outcome).sort();
+    expect(outcomes).toEqual(['changed', 'done']);
+    expect(await next(30)).toEqual({ outcome: 'changed' });
+    const again = await store.get(partitionKey, 'head');
+    const clash = await store.appendTogether([row('4', 4), row('2', 9)], { row: row('head', 4), etag: again!.etag });
+    expect([clash, await store.get(partitionKey, '4')]).toEqual([{ outcome: 'changed' }, undefined]);
+    expect((await store.get(partitionKey, 'head'))?.properties).toEqual({ n: 3 });
+  });
+
   it('keeps text that is longer than a property may be', async () => {
     const text = 'x'.repeat(100_000);
     await store.insert({ partitionKey: 'p', rowKey: 'long', properties: { text, n: 1 } });
@@ -129,9 +146,21 @@ describe('RunTable on Azurite', () => {
 
   it('filters by state, book and as-of date', async () => {
     await runs.insert(sampleRecord('xva-20260928-f-1', { state: 'running' }));
-    const page = await runs.page({ asOf: '2026-09-28', states: ['running', 'queued'], book: 'RATES' }, 10);
-    expect(page.runs.map((run) => run.record.runId)).toEqual(['xva-20260928-f-1']);
-    expect((await runs.page({ asOf: '2026-09-28', states: ['done'] }, 10)).runs).toEqual([]);
+    const filter = { asOf: '2026-09-28', states: ['running', 'queued'], book: 'RATES' } as const;
+    const page = await runs.after(filter, undefined, 10);
+    expect(page.runs.map(({ record }) => record.state)).toEqual(['running']);
+    expect((await runs.after({ asOf: '2026-09-28', states: ['done'] }, undefined, 10)).runs).toEqual([]);
+    const all = await runs.after({}, undefined, 1000);
+    expect(all.more).toBe(false);
+    const found: string[] = [];
+    for (let after: string | undefined, more = true; more;) {
+      const next = await runs.after({ from: '2026-01-01', to: '2026-12-31' }, after, 1);
+      found.push(...next.runs.map(({ record }) => record.runId));
+      ({ more } = next);
+      after = found.at(-1);
+    }
+    expect(found).toEqual(all.runs.map(({ record }) => record.runId));
+    expect(await runs.after({ desk: 'nobody' }, undefined, 10)).toEqual({ runs: [], more: false });
   });
 
   it('pins', async () => {

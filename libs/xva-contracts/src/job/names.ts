@@ -43,6 +43,8 @@ export const ledgerTables = {
   audit: 'audit',
   pins: 'pins',
   detection: 'detection',
+  usage: 'usage',
+  webhooks: 'webhooks',
 } as const;
 
 export function requestBlobOf(eventId: string): string {
