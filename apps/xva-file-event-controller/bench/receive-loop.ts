@@ -45,8 +45,7 @@ async function receive(connectionString: string, hub: string, count: number, hea
       },
     );
   });
-  const ms = performance.now() - started;
-  return { received, ms, tenth, client };
+  return { received, started, tenth, client };
 }
 
 /** The SDK's loop and nothing else. */
@@ -57,10 +56,11 @@ export async function rawSide(
   heap: () => number,
 ): Promise<Received> {
   let bytes = 0;
-  const { received, ms, tenth, client } = await receive(connectionString, hub, count, heap, () => (events) => {
+  const { received, started, tenth, client } = await receive(connectionString, hub, count, heap, () => (events) => {
     for (const { body } of events) bytes += (body as Buffer).length;
     return Promise.resolve();
   });
+  const ms = performance.now() - started;
   const heapAfter = heap();
   await client.close();
   if (bytes === 0) throw new Error('no bytes');
@@ -77,7 +77,7 @@ export async function flowSide(
   const runs = new Set<string>();
   let checkpoints = 0;
   const works: PartitionWork<{ sequenceNumber: number; body: Uint8Array }>[] = [];
-  const { received, ms, tenth, client } = await receive(connectionString, hub, count, heap, () => {
+  const { received, started, tenth, client } = await receive(connectionString, hub, count, heap, () => {
     const work = new PartitionWork<{ sequenceNumber: number; body: Uint8Array }>({
       window: { maxParallel: 16, maxSpan: 128 },
       orderOf: () => undefined,
@@ -90,6 +90,7 @@ export async function flowSide(
         checkpoints += 1;
         return Promise.resolve();
       },
+      checkpointIntervalMs: 500,
       onCheckpointError: () => undefined,
       onUndecided: (_event, error) => {
         throw error;
@@ -101,6 +102,8 @@ export async function flowSide(
     return (events) =>
       work.receive(events.map(({ sequenceNumber, body }) => ({ sequenceNumber, body: body as Uint8Array })));
   });
+  while (works.some((work) => work.size > 0)) await new Promise((resolve) => setImmediate(resolve));
+  const ms = performance.now() - started;
   await Promise.all(works.map((work) => work.release('stop')));
   const heapAfter = heap();
   await client.close();

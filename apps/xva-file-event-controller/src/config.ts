@@ -56,6 +56,11 @@ export const configSchema = z
       .max(4096)
       .default(128)
       .describe('events of one partition taken in and not yet behind its checkpoint'),
+    checkpointIntervalMs: z
+      .int()
+      .min(0)
+      .default(500)
+      .describe('least time between two checkpoints of a partition, in ms'),
     orderByBook: z.boolean().default(false).describe('events of one book one after the other'),
     packagesAtOnce: z.int().min(1).max(256).default(8).describe('calls for a package at once, over all partitions'),
     transfersAtOnce: z.int().min(1).max(512).default(32).describe('parts looked up or in transfer at once'),

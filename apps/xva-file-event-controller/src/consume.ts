@@ -9,6 +9,8 @@ export interface ConsumeOptions {
   readonly logger: Logger;
   readonly composition: Composition;
   readonly stopWorking: AbortSignal;
+  /** In place of the configured one. */
+  readonly checkpointIntervalMs?: number;
   readonly onOutcome?: (outcome: Outcome) => void;
   /** Nothing can be decided about an event, or about the hub, until a person has changed something. */
   readonly onStuck?: (error: unknown) => void;
@@ -51,6 +53,7 @@ function openSession(partition: PartitionHandle, options: ConsumeOptions): Parti
       composition.metrics.checkpoint(true);
       logger.debug({ partition: partitionId, sequence: event.sequenceNumber }, 'checkpoint written');
     },
+    checkpointIntervalMs: options.checkpointIntervalMs ?? config.checkpointIntervalMs,
     onCheckpointError: (error) => {
       composition.metrics.checkpoint(false);
       logger.warn(

@@ -16,6 +16,8 @@ export const onceVerb: Verb<typeof configSchema> = {
       logger,
       composition,
       stopWorking: lifecycle.stopWorking,
+      // It ends when the last checkpoint is written.
+      checkpointIntervalMs: Math.min(config.checkpointIntervalMs, 50),
       onOutcome: (outcome) => {
         if (outcome.outcome === 'dead-lettered') count.deadLettered += 1;
         else if (outcome.existed) count.existed += 1;

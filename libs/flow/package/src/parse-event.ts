@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import {
   ContractError,
   deriveRunId,
@@ -49,7 +50,8 @@ export function parseEvent(
 function readObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    if (!isUtf8(bytes)) throw new TypeError('bytes that are no UTF-8');
+    value = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
   } catch (error) {
     throw new StepFailure('poison', 'event-not-json', `the message is not JSON in UTF-8: ${(error as Error).message}`);
   }

@@ -10,6 +10,8 @@ export interface PartitionWorkOptions<E extends Placed> {
   /** Durable when it resolves. */
   readonly checkpoint: (event: E) => Promise<void>;
   readonly onCheckpointError: (error: unknown) => void;
+  /** Least time between two checkpoints; what is not covered yet comes again after a crash. */
+  readonly checkpointIntervalMs: number;
   /** Called when `handle` rejected without an abort: the event stays undone and the prefix ends before it. */
   readonly onUndecided: (event: E, error: unknown) => void;
   readonly clock: Clock;
@@ -27,9 +29,9 @@ export class PartitionWork<E extends Placed> {
   readonly #signal: AbortSignal;
   readonly #tasks = new Set<Promise<void>>();
   #taking = true;
+  #isStarting = false;
   #unsaved: E | undefined;
   #saving: Promise<void> | undefined;
-  #saveAgain = false;
   #changed = Promise.withResolvers<undefined>();
 
   constructor(options: PartitionWorkOptions<E>) {
@@ -51,7 +53,7 @@ export class PartitionWork<E extends Placed> {
     for (const event of events) {
       if (!(await this.#roomOrEnd())) return;
       this.#window.add(event, this.#options.orderOf(event));
-      this.#startTasks();
+      this.#startSoon();
     }
     await this.#roomOrEnd();
   }
@@ -81,6 +83,16 @@ export class PartitionWork<E extends Placed> {
     this.#changed = Promise.withResolvers<undefined>();
   }
 
+  /** In a turn of its own: who handed the events over asks for the next ones meanwhile. */
+  #startSoon(): void {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    setImmediate(() => {
+      this.#isStarting = false;
+      this.#startTasks();
+    });
+  }
+
   #startTasks(): void {
     while (this.#taking) {
       const event = this.#window.start();
@@ -98,37 +110,38 @@ export class PartitionWork<E extends Placed> {
       return;
     }
     this.#window.finish(event);
+    const covered = this.#window.takeCheckpoint();
+    if (covered !== undefined) {
+      this.#unsaved = covered;
+      this.#wake();
+    }
     this.#startTasks();
-    this.#saveAgain = true;
-    this.#saving ??= this.#save();
+    if (covered !== undefined) this.#saving ??= this.#save();
   }
 
-  /** Writes checkpoints one at a time, always the newest: a burst of events costs few writes. */
+  /** Writes checkpoints one at a time, always the newest, the first at once: a burst of events costs few writes. */
   async #save(): Promise<void> {
-    while (this.#saveAgain && !this.#letGo.signal.aborted) {
-      this.#saveAgain = false;
-      await this.#saveOnce();
-      if (this.#unsaved === undefined) continue;
-      await this.#options.clock.sleep(checkpointRetryMs, this.#letGo.signal);
-      this.#saveAgain = true;
+    while (this.#unsaved !== undefined && !this.#letGo.signal.aborted) {
+      const isSaved = await this.#saveOnce();
+      const pauseMs = isSaved ? this.#options.checkpointIntervalMs : checkpointRetryMs;
+      await this.#options.clock.sleep(pauseMs, this.#letGo.signal);
     }
     // In the same turn as the check above: an event that ends later starts the next round.
     this.#saving = undefined;
   }
 
-  /** Writes the newest checkpoint if there is one; a failed write stays in `#unsaved`. */
-  async #saveOnce(): Promise<void> {
-    const next = this.#window.takeCheckpoint();
-    if (next !== undefined) this.#wake();
-    const target = next ?? this.#unsaved;
-    if (target === undefined) return;
-    this.#unsaved = target;
+  /** Writes the newest checkpoint if there is one; false when that failed. */
+  async #saveOnce(): Promise<boolean> {
+    const target = this.#unsaved;
+    if (target === undefined) return true;
     try {
       await this.#options.checkpoint(target);
-      this.#unsaved = undefined;
     } catch (error) {
       this.#options.onCheckpointError(error);
+      return false;
     }
+    if (this.#unsaved === target) this.#unsaved = undefined;
+    return true;
   }
 }
 

@@ -6,7 +6,7 @@ export interface Placed {
 export interface WindowOptions {
   /** Events worked on at once. */
   readonly maxParallel: number;
-  /** Events taken in and not yet behind the checkpoint: bounds memory when the oldest one is stuck. */
+  /** Events taken in and not yet done without a gap: bounds memory when the oldest one is stuck. */
   readonly maxSpan: number;
 }
 

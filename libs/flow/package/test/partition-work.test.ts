@@ -33,6 +33,7 @@ class Bench {
         this.checkpoints.push(sequenceNumber);
         return Promise.resolve();
       },
+      checkpointIntervalMs: 1,
       onCheckpointError: () => undefined,
       onUndecided: ({ sequenceNumber }) => this.undecided.push(sequenceNumber),
       clock: { ...systemClock, sleep: (_ms, signal) => systemClock.sleep(1, signal) },
@@ -80,15 +81,39 @@ describe('PartitionWork', () => {
     const work = bench.work();
     bench.failCheckpoints = 3;
     await work.receive(events(0, 1));
+    await settle();
     bench.finish(0);
     for (let round = 0; round < 100 && bench.checkpoints.length === 0; round += 1) await settle();
     expect(bench.checkpoints).toEqual([0]);
+  });
+
+  it('writes no more checkpoints than the interval allows, and the last one at a stop', async () => {
+    const bench = new Bench();
+    const slept: number[] = [];
+    const work = bench.work({
+      checkpointIntervalMs: 500,
+      handle: () => Promise.resolve(),
+      clock: {
+        ...systemClock,
+        sleep: (ms, signal) => {
+          slept.push(ms);
+          return systemClock.sleep(60_000, signal);
+        },
+      },
+    });
+    await work.receive(events(0, 1_000));
+    await settle();
+    expect(bench.checkpoints).toEqual([0]);
+    expect(slept).toEqual([500]);
+    await work.release('stop');
+    expect(bench.checkpoints).toEqual([0, 999]);
   });
 
   it('at a stop finishes what runs, starts nothing, checkpoints and returns', async () => {
     const bench = new Bench();
     const work = bench.work();
     await work.receive(events(0, 5));
+    await settle();
     const released = work.release('stop');
     for (const number of [0, 1, 2]) bench.finish(number);
     await released;
@@ -100,6 +125,7 @@ describe('PartitionWork', () => {
     const bench = new Bench();
     const work = bench.work();
     await work.receive(events(0, 3));
+    await settle();
     const released = work.release('stop');
     bench.finish(0);
     bench.stop.abort(new Error('grace time is over'));

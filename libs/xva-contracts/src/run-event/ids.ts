@@ -16,13 +16,19 @@ export function deriveEventId(definition: string, key: Omit<RequestKey, 'revisio
 
 const base32Digits = 'abcdefghijklmnopqrstuvwxyz234567';
 
+/** The first `length` digits of five bits each. */
 function base32(bytes: Uint8Array, length: number): string {
-  let bits = 0n;
-  for (const byte of bytes) bits = (bits << 8n) | BigInt(byte);
   let text = '';
-  for (let index = 0; index < length; index += 1) {
-    const shift = BigInt(bytes.length * 8 - 5 * (index + 1));
-    text += base32Digits[Number((bits >> shift) & 31n)] ?? '';
+  let held = 0;
+  let heldBits = 0;
+  for (const byte of bytes) {
+    held = (held << 8) | byte;
+    heldBits += 8;
+    while (heldBits >= 5 && text.length < length) {
+      heldBits -= 5;
+      text += base32Digits[(held >> heldBits) & 31] ?? '';
+    }
+    held &= (1 << heldBits) - 1;
   }
   return text;
 }
