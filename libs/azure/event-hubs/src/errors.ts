@@ -6,19 +6,41 @@ export type HubErrorClass = 'transient' | 'operator' | 'rejected' | 'stolen' | '
 
 /** What Event Hubs or the way to it answered, in our words. Thrown by every method of this room. */
 export class HubError extends Error {
-  override readonly name = 'HubError';
+  override readonly name: string = 'HubError';
   /** The client's code, such as `ServerBusyError`, or the system's, such as `ECONNREFUSED`. */
   readonly code: string;
   readonly kind: HubErrorClass;
   /** The same call may succeed later without anybody's help. */
   readonly retryable: boolean;
+  /** How long the hub asks to be left alone, when it does. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: string, kind: HubErrorClass, message: string, cause?: unknown) {
+  constructor(code: string, kind: HubErrorClass, message: string, cause?: unknown, retryAfterMs?: number) {
     super(`Event Hubs: ${code}: ${message}`, { cause });
     this.code = code;
+    this.retryAfterMs = retryAfterMs;
     this.kind = kind;
     this.retryable = kind === 'transient' || (kind === 'unknown' && retryableFlag(cause));
   }
+}
+
+/**
+ * Thrown when the namespace's throughput is used up (`com.microsoft:server-busy`, error code 50002): slow down for
+ * `retryAfterMs` if it is given, rather than count it as a failure.
+ */
+export class HubBusyError extends HubError {
+  override readonly name = 'HubBusyError';
+
+  constructor(message: string, cause?: unknown) {
+    super('ServerBusyError', 'transient', message, cause, waitOf(message));
+  }
+}
+
+/** The service names the wait in its text only: "Please wait 4 seconds and try again", "Try again in 250 ms". */
+function waitOf(message: string): number | undefined {
+  const [, amount, unit] = /\b(?:wait|in)\s+(\d{1,6})\s*(ms|milliseconds?|s|seconds?)\b/i.exec(message) ?? [];
+  if (amount === undefined) return undefined;
+  return Number(amount) * (unit?.toLowerCase().startsWith('m') === true ? 1 : 1000);
 }
 
 function retryableFlag(error: unknown): boolean {
@@ -37,6 +59,9 @@ const kinds: Readonly<Record<string, HubErrorClass>> = {
   InsufficientCreditError: 'transient',
   QuotaExceededError: 'transient',
   SenderBusyError: 'transient',
+  // Another producer of the group took the partition over, or this one lost count: a person's settings are at fault.
+  ProducerDisconnectedError: 'operator',
+  SequenceOutOfOrderError: 'operator',
   UnauthorizedError: 'operator',
   MessagingEntityNotFoundError: 'operator',
   MessagingEntityDisabledError: 'operator',
@@ -77,6 +102,7 @@ export function translateHubError(error: unknown): unknown {
   const given = (error as { code?: unknown }).code;
   const code = typeof given === 'string' && given !== '' ? given : error.name;
   const first = error.message.split('\n')[0] ?? '';
+  if (code === 'ServerBusyError') return new HubBusyError(first, error);
   return new HubError(code, kindOf(code, error), first, error);
 }
 

@@ -26,7 +26,7 @@ export class PublishError extends HubError {
   readonly acknowledgedIds: readonly string[];
 
   constructor(cause: HubError, acknowledgedIds: readonly string[]) {
-    super(cause.code, cause.kind, cause.message.replace(/^Event Hubs: [^:]*: /, ''), cause);
+    super(cause.code, cause.kind, cause.message.replace(/^Event Hubs: [^:]*: /, ''), cause, cause.retryAfterMs);
     this.acknowledgedIds = acknowledgedIds;
   }
 }
@@ -131,7 +131,10 @@ export class EventPublisher {
         policy: this.#policy,
         clock: this.#clock,
         random: this.#random,
-        judge: (error) => ({ retry: error instanceof HubError && error.retryable }),
+        judge: (error) =>
+          error instanceof HubError && error.retryable
+            ? { retry: true, retryAfterMs: error.retryAfterMs }
+            : { retry: false },
         signal,
       },
     );

@@ -1,6 +1,6 @@
 export { type CheckpointOptions } from './checkpoint-store.ts';
 export { type HubConnectionOptions } from './connection.ts';
-export { HubError, translateHubError, type HubErrorClass } from './errors.ts';
+export { HubBusyError, HubError, translateHubError, type HubErrorClass } from './errors.ts';
 export { EventConsumer, type EventConsumerOptions } from './event-consumer.ts';
 export { EventPublisher, PublishError, type EventPublisherOptions, type OutgoingEvent } from './event-publisher.ts';
 export {

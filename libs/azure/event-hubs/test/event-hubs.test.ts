@@ -5,7 +5,14 @@ import {
   type Azurite,
   type EventHubsEmulatorProcess,
 } from '@xva/testkit';
-import { EventConsumer, EventPublisher, HubError, PublishError, type EventConsumerOptions } from '../src/index.ts';
+import {
+  EventConsumer,
+  EventPublisher,
+  HubBusyError,
+  HubError,
+  PublishError,
+  type EventConsumerOptions,
+} from '../src/index.ts';
 import { numbered, RecordingSession, until } from './helpers.ts';
 
 let emulator: EventHubsEmulatorProcess;
@@ -91,6 +98,23 @@ describe('EventPublisher', () => {
     const stored = [...ends.values()].reduce((sum, last) => sum + last + 1, 0);
     // The second event is there twice: its acknowledgement was lost. Ids make that harmless.
     expect(stored).toBe(3);
+  });
+
+  it('waits as long as a busy hub asks for, and says so by type when that is too long', async () => {
+    const sender = publisher('send');
+    const busy = (description: string, times = 1) => ({
+      point: 'send',
+      times,
+      action: { kind: 'reject', condition: 'com.microsoft:server-busy', description },
+    });
+    await emulator.arm(busy('The namespace is being throttled. Error code : 50002. Try again in 400 ms.'));
+    const started = Date.now();
+    await sender.publish(numbered(0, 1));
+    expect(Date.now() - started).toBeGreaterThanOrEqual(400);
+    await emulator.arm(busy('Error code : 50002. Please wait 60 seconds and try again.'));
+    const failure = await sender.publish(numbered(1, 1)).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'ServerBusyError', retryable: true, retryAfterMs: 60_000 });
+    expect((failure as PublishError).cause).toBeInstanceOf(HubBusyError);
   });
 
   it('refuses an event that the hub cannot take, by its id', async () => {

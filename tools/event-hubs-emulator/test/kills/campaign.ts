@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EventHubProducerClient } from '@azure/event-hubs';
-import { hub, receive, spawnEmulator, type EmulatorProcess, type Stack } from '../support.ts';
+import { receive, spawnEmulator, type EmulatorProcess, type Stack } from '../support.ts';
 
 /** Where the emulator is killed: at a point of its way to the disk, or from outside at some moment. */
 const points: Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>> = {
