@@ -8,6 +8,7 @@ export * from './run-event/frozen-request.ts';
 export * from './run-event/ids.ts';
 export * from './run-event/request-key.ts';
 export * from './run-event/trade-terms.ts';
+export * from './run-event/upcasts.ts';
 export * from './input-package/manifest.ts';
 export * from './job/bundle.ts';
 export * from './job/exit-codes.ts';

@@ -18,7 +18,7 @@ export {
   type PackagerSettings,
   type Step,
 } from './packager.ts';
-export { currentMajor, parseEvent, type Upcasts } from './parse-event.ts';
+export { parseEvent, type Upcasts } from './parse-event.ts';
 export { PartitionReleasedError, PartitionWork, type PartitionWorkOptions } from './partition-work.ts';
 export { persevere, type Patience } from './persevere.ts';
 export type * from './ports.ts';

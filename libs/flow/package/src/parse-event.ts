@@ -4,28 +4,24 @@ import {
   deriveRunId,
   parseContract,
   requestBlobOf,
+  runEventMajor,
   runEventSchema,
+  runEventUpcasts,
   type RunEvent,
 } from '@xva/contracts';
 import { StepFailure } from './failures.ts';
 
-/** The version of the run event that this code works on. */
-export const currentMajor = 1;
+/** Pure steps from an older major version to the next. */
+export type Upcasts = typeof runEventUpcasts;
+const standard = { major: runEventMajor, upcasts: runEventUpcasts } as const;
 
-/** Pure steps from an older major version to the next: `upcasts.get(1)` makes a version 2 event of a version 1 event. */
-export type Upcasts = ReadonlyMap<
-  number,
-  (event: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>
->;
-const standard = { major: currentMajor, upcasts: new Map() as Upcasts } as const;
-
-const typePattern = /^com\.xvalab\.run\.requested\.v([1-9][0-9]{0,3})$/;
-const schemaPattern = /[/:]v?([1-9][0-9]{0,3})(?:\.[0-9]+)*(?:\/|(?:\.schema)?\.json)?$/;
+const typePattern = /^com\.xvalab\.run\.requested\.v(0|[1-9][0-9]{0,3})$/;
+const schemaPattern = /[/:]v?(0|[1-9][0-9]{0,3})(?:\.[0-9]+)*(?:\/|(?:\.schema)?\.json)?$/;
 
 /**
  * The run event in a message, checked against its contract; older versions are brought up first.
  *
- * @throws StepFailure `poison`: `event-not-json`, `event-type-unknown`, `event-version-newer` (a newer major waits in the
+ * @throws StepFailure `poison`: `event-not-json`, `event-type-unknown`, `event-version-newer` (a newer version waits in the
  * dead letters for newer code), `event-version-gone`, `event-invalid`.
  */
 export function parseEvent(
@@ -73,7 +69,19 @@ function majorOf(event: Readonly<Record<string, unknown>>): number {
   return Number(bySchema ?? byType);
 }
 
+/** Fields that a newer minor version added would be refused as unknown: the reason is its version, not the fields. */
+function refuseNewerData(value: Readonly<Record<string, unknown>>): void {
+  const { data } = value;
+  const version = typeof data === 'object' && data !== null ? (data as Record<string, unknown>)['schemaVersion'] : '';
+  const [, major = '0', minor = '0'] = /^(\d{1,4})\.(\d{1,4})$/.exec(typeof version === 'string' ? version : '') ?? [];
+  if (Number(major) > runEventMajor || (Number(major) === runEventMajor && Number(minor) > 0)) {
+    const message = `the event's data are version ${major}.${minor}, this program knows ${runEventMajor}.0`;
+    throw new StepFailure('poison', 'event-version-newer', message);
+  }
+}
+
 function checked(value: Readonly<Record<string, unknown>>): RunEvent {
+  refuseNewerData(value);
   let event: RunEvent;
   try {
     event = parseContract(runEventSchema, value, 'run event');

@@ -29,6 +29,11 @@ describe('parseEvent', () => {
     ['a newer type', 'event-version-newer', json({ type: 'com.xvalab.run.requested.v2' })],
     ['a newer schema', 'event-version-newer', json({ dataschema: 'https://example.com/run-requested/2.1.json' })],
     ['a newer minor schema', 'ok', json({ dataschema: 'https://example.com/run-requested/1.7' })],
+    [
+      'data of a newer minor version',
+      'event-version-newer',
+      json({ data: { ...event.data, schemaVersion: '1.3', more: 1 } }),
+    ],
     ['an unknown field', 'event-invalid', json({ data: { ...event.data, extra: 1 } })],
     [
       'a run id that does not follow',
