@@ -143,7 +143,7 @@ export interface Reply<T> {
 
 export async function call<T>(
   url: string,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH' | 'OPTIONS' | 'HEAD',
   path: string,
   options: { key?: string; body?: unknown; headers?: Readonly<Record<string, string>> } = {},
 ): Promise<Reply<T>> {

@@ -18,7 +18,7 @@ function jsonCell(cell: Cell): string {
 
 /** A spreadsheet calculates what begins like a formula: text is guarded, numbers never are. */
 function csvCell(cell: Cell): string | number | null {
-  if (typeof cell === 'bigint') return Number(cell);
+  if (typeof cell === 'bigint') return Number.isSafeInteger(Number(cell)) ? Number(cell) : cell.toString();
   return typeof cell === 'boolean' ? String(cell) : cell;
 }
 
