@@ -1,5 +1,6 @@
+import { readdirSync } from 'node:fs';
 import type { StartedEventHubsEmulator } from '../src/index.ts';
-import { firstError, hub, once, receive, Stack } from './support.ts';
+import { containing, firstError, hub, once, receive, Stack } from './support.ts';
 
 const twice = { retryOptions: { maxRetries: 2, retryDelayInMs: 10, timeoutInMs: 800 } };
 
@@ -88,5 +89,63 @@ describe('fault rules', () => {
     });
     expect((await error).message).toContain('detached for a test');
     await close();
+  });
+
+  it.each([
+    ['write', 'ENOSPC', 'a full disk'],
+    ['sync', 'EIO', 'a disk that cannot sync'],
+    ['create', 'EMFILE', 'too many open files'],
+  ])(
+    'a disk whose %s fails with %s (%s) refuses the send, which the client’s retry then stores once',
+    async (operation, errno) => {
+      const onDisk = await stack.emulator({ dataDirectory: stack.directory(), segmentBytes: 200 });
+      const log = onDisk.registry.hub(hub).partition('0').log;
+      await stack.producer(onDisk.connectionString).sendBatch([{ body: 'x'.repeat(300) }], { partitionId: '0' });
+      const rule = { point: 'disk', match: { operation, partition: '0' }, action: { kind: 'fail', errno } };
+      onDisk.faults.arm(rule);
+      await expect(
+        stack.producer(onDisk.connectionString).sendBatch([{ body: 'refused' }], { partitionId: '0' }),
+      ).rejects.toMatchObject({ code: 'InternalServerError', message: containing(errno) });
+      expect(log.info.lastSequence).toBe(0);
+      onDisk.faults.arm(rule);
+      await stack.producer(onDisk.connectionString, twice).sendBatch([{ body: 'stored' }], { partitionId: '0' });
+      const events = await receive(stack.consumer(onDisk.connectionString), 2, undefined, '0');
+      expect(events.map((event): unknown => event.body)).toEqual(['x'.repeat(300), 'stored']);
+      expect((await fetch(`${onDisk.endpoints['control']}/health`)).status).toBe(200);
+    },
+  );
+
+  it('a disk that cannot even cut back makes the emulator unhealthy, and the partition refuses from then on', async () => {
+    const onDisk = await stack.emulator({ dataDirectory: stack.directory() });
+    onDisk.faults.arm({
+      point: 'disk',
+      match: { operation: 'sync', partition: '0' },
+      times: 2,
+      action: { kind: 'fail' },
+    });
+    const producer = stack.producer(onDisk.connectionString);
+    for (const body of ['lost', 'later']) {
+      await expect(producer.sendBatch([{ body }], { partitionId: '0' })).rejects.toMatchObject({
+        message: containing("the partition's log failed"),
+      });
+    }
+    await producer.sendBatch([{ body: 'elsewhere' }], { partitionId: '1' });
+    const health = await fetch(`${onDisk.endpoints['control']}/health`);
+    expect(health.status).toBe(503);
+    expect(await health.json()).toMatchObject({ message: containing('emulatorNs1/xva-runs/0: the partition') });
+  });
+
+  it('runs into the limit of open files only with what it writes: a long log is read through few of them', async () => {
+    if (process.platform !== 'linux') return;
+    const onDisk = await stack.emulator({ dataDirectory: stack.directory(), segmentBytes: 500 });
+    const open = (): number => readdirSync('/proc/self/fd').length;
+    const producer = stack.producer(onDisk.connectionString);
+    await producer.sendBatch([{ body: 'first' }], { partitionId: '0' });
+    const before = open();
+    for (let index = 0; index < 40; index += 1) {
+      await producer.sendBatch([{ body: 'x'.repeat(500) }], { partitionId: '0' });
+    }
+    expect(open() - before).toBeLessThan(10);
+    await receive(stack.consumer(onDisk.connectionString), 41, undefined, '0');
   });
 });

@@ -10,6 +10,8 @@ export interface SegmentFile {
   /** Up to `length` bytes from `at`; fewer only at the end of the file. */
   read(at: number, length: number): Promise<Buffer>;
   truncate(size: number): Promise<void>;
+  /** Nothing is appended any more: what it takes to write is let go, so that a long log does not use up open files. */
+  seal(): Promise<void>;
   /** Makes sure that what was found in the file at recovery is on disk, before anybody sees it. */
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -24,10 +26,12 @@ export interface SegmentDirectory {
 }
 
 class DiskSegment implements SegmentFile {
-  readonly #handle: FileHandle;
+  readonly #path: string;
+  #handle: FileHandle | undefined;
   #size: number;
 
-  constructor(handle: FileHandle, size: number) {
+  constructor(path: string, handle: FileHandle, size: number) {
+    this.#path = path;
     this.#handle = handle;
     this.#size = size;
   }
@@ -37,40 +41,63 @@ class DiskSegment implements SegmentFile {
   }
 
   async append(bytes: Buffer): Promise<void> {
+    const handle = this.#writable();
     let written = 0;
     while (written < bytes.length) {
-      const { bytesWritten } = await this.#handle.write(bytes, written, bytes.length - written, this.#size + written);
+      const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, this.#size + written);
       written += bytesWritten;
     }
-    await this.#handle.datasync();
+    await handle.datasync();
     this.#size += bytes.length;
   }
 
   async read(at: number, length: number): Promise<Buffer> {
-    const wanted = Math.max(0, Math.min(length, this.#size - at));
-    const buffer = Buffer.allocUnsafe(wanted);
-    let filled = 0;
-    while (filled < wanted) {
-      const { bytesRead } = await this.#handle.read(buffer, filled, wanted - filled, at + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
+    if (this.#handle !== undefined) return readFrom(this.#handle, at, Math.min(length, this.#size - at));
+    const handle = await open(this.#path, 'r');
+    try {
+      return await readFrom(handle, at, Math.min(length, this.#size - at));
+    } finally {
+      await handle.close();
     }
-    return buffer.subarray(0, filled);
   }
 
   async truncate(size: number): Promise<void> {
-    await this.#handle.truncate(size);
-    await this.#handle.datasync();
+    const handle = this.#writable();
+    await handle.truncate(size);
+    await handle.datasync();
     this.#size = size;
   }
 
+  async seal(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close();
+  }
+
   async sync(): Promise<void> {
-    await this.#handle.datasync();
+    await this.#writable().datasync();
   }
 
   async close(): Promise<void> {
-    await this.#handle.close();
+    await this.seal();
   }
+
+  #writable(): FileHandle {
+    if (this.#handle === undefined) throw new Error(`${this.#path} is sealed`);
+    return this.#handle;
+  }
+}
+
+async function readFrom(handle: FileHandle, at: number, length: number): Promise<Buffer> {
+  const wanted = Math.max(0, length);
+  const buffer = Buffer.allocUnsafe(wanted);
+  let filled = 0;
+  while (filled < wanted) {
+    const { bytesRead } = await handle.read(buffer, filled, wanted - filled, at + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return buffer.subarray(0, filled);
 }
 
 /** A directory on disk. Creating and removing segments is made durable by syncing the directory itself. */
@@ -88,12 +115,12 @@ export async function openDiskDirectory(path: string): Promise<SegmentDirectory>
     list: async () => (await readdir(path)).filter((name) => name.endsWith('.log')).sort(),
     open: async (name) => {
       const handle = await open(join(path, name), 'r+');
-      return new DiskSegment(handle, (await handle.stat()).size);
+      return new DiskSegment(join(path, name), handle, (await handle.stat()).size);
     },
     create: async (name, firstBytes) => {
       const handle = await open(join(path, name), 'w+');
       try {
-        const segment = new DiskSegment(handle, 0);
+        const segment = new DiskSegment(join(path, name), handle, 0);
         await segment.append(firstBytes);
         await syncDirectory();
         return segment;
@@ -168,6 +195,10 @@ class MemorySegment implements SegmentFile {
 
   truncate(size: number): Promise<void> {
     return this.#resize(size);
+  }
+
+  seal(): Promise<void> {
+    return Promise.resolve();
   }
 
   sync(): Promise<void> {

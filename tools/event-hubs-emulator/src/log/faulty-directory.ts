@@ -55,6 +55,7 @@ export function withFaults(
       await check('sync');
       await file.truncate(size);
     },
+    seal: () => file.seal(),
     sync: () => file.sync(),
     close: () => file.close(),
   });

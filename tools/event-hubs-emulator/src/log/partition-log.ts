@@ -179,6 +179,10 @@ export class PartitionLog {
     for await (const record of segment.records(segment.seek((entry) => entry.sequence <= from))) {
       if (!take(record)) break;
     }
+    // Retention may have taken the segment from under the reader, who goes on with the oldest that is left.
+    if (events.length === 0 && segment.removed && this.#segments[0] !== segment) {
+      return this.read(from, maxEvents, maxBytes);
+    }
     const following = this.#segments[this.#segments.indexOf(segment) + 1];
     return events.length === 0 && following !== undefined && !following.isEmpty
       ? this.read(following.start.baseSequence, maxEvents, maxBytes)
@@ -209,8 +213,10 @@ export class PartitionLog {
   }
 
   async #roll(): Promise<void> {
-    const { nextSequence, endPosition, lastOffset, lastEnqueuedMs } = this.#active;
+    const full = this.#active;
+    const { nextSequence, endPosition, lastOffset, lastEnqueuedMs } = full;
     await this.#begin({ baseSequence: nextSequence, basePosition: endPosition, lastOffset, lastEnqueuedMs });
+    await full.file.seal();
   }
 
   async #commitAll(): Promise<void> {
@@ -297,10 +303,15 @@ export class PartitionLog {
       if (first === undefined) return;
       if (first.lastEnqueuedMs >= oldestAllowed && bytes <= this.#options.retentionBytes) return;
       // Only what is gone from the disk is gone from the log: a failing disk is tried again at the next trim.
-      await this.#directory.remove(first.name);
+      first.removed = true;
+      try {
+        await this.#directory.remove(first.name);
+      } catch (error) {
+        first.removed = false;
+        throw error;
+      }
       bytes -= first.size;
       this.#segments.shift();
-      first.removed = true;
       await first.file.close();
       this.#tail.dropBefore(this.#segments[0]?.start.baseSequence ?? 0);
     }

@@ -38,6 +38,7 @@ export async function openSegments(
     cut += await segment.recover(isLast, onRecord);
     // A killed process may leave records that are in the page cache only.
     if (isLast) await file.sync();
+    else await file.seal();
   }
   return cut;
 }

@@ -139,7 +139,8 @@ export class Segment {
     let at = from;
     let wanted = chunkBytes;
     while (at < this.#file.size && !this.removed) {
-      const buffer = await this.#file.read(at, wanted);
+      const buffer = await this.#readUnlessRemoved(at, wanted);
+      if (buffer === undefined) return;
       let consumed = 0;
       for (;;) {
         const found = scanRecord(buffer, consumed, this.start.basePosition + at + consumed - segmentHeaderBytes);
@@ -154,6 +155,15 @@ export class Segment {
         break;
       }
       at += consumed;
+    }
+  }
+
+  async #readUnlessRemoved(at: number, length: number): Promise<Buffer | undefined> {
+    try {
+      return await this.#file.read(at, length);
+    } catch (error) {
+      if (this.removed) return undefined;
+      throw error;
     }
   }
 }
