@@ -61,7 +61,7 @@ def test_a_broken_trade_or_set_is_rejected_and_the_rest_is_right(
         (("todaysmarket.xml", r"<FxVolatility [^>]*>[^<]*</FxVolatility>", ""), 20, "no xva report"),
         (("simulation.xml", "<Simulation>.*</Simulation>", "<Simulation/>"), 20, "no xva report"),
         (("market.txt", r"(FX/RATE/EUR/USD) \S+", r"\1 -1.1"), 20, "engine"),
-        (("ore.xml", '<Analytic type="xva">', '<Analytic type="xvas">'), 20, "no xva report"),
+        (("ore.xml", '<Analytic type="xva">', '<Analytic type="xvas">'), 10, "analytic xvas is of the whole portfolio"),
         (("ore.xml", "market.txt", "nomarket.txt"), 10, "marketDataFile names Input/nomarket.txt"),
         (("market.txt", "20260930", "20260929"), 10, "no quote of the as-of date"),
         (("portfolio.xml", "<Portfolio>.*</Portfolio>", "<Portfolio/>"), 10, "no trade of netting set"),

@@ -17,9 +17,23 @@ from xva_engine.run.bundle_file import read_bundle
 BARE = "import ORE; p = ORE.Parameters(); p.fromFile('Input/ore.xml'); ORE.OREApp(p).run()"
 
 
-def shard(book: Path, root: Path, sets: tuple[str, ...], task_id: str) -> Ran:
+Deal = tuple[tuple[str, ...] | dict[str, tuple[str, ...]], ...]
+"""Shards: netting sets, or some trades of one."""
+TRADES = {
+    "NS_ALDER": ("FXO_0000", "IRS_0000"),
+    "NS_BALTIC": ("FXF_0000", "XCCY_0000"),
+    "NS_CARIOCA": ("NDF_0000", "NDF_0001"),
+    "NS_DANUBE": ("IRS_0001", "SWPT_0000"),
+    "NS_ELBE": ("FXF_0001", "IRS_0002"),
+    "NS_FJORD": ("IRS_0003", "SWPT_0001"),
+}
+
+
+def shard(book: Path, root: Path, part: tuple[str, ...] | dict[str, tuple[str, ...]], task_id: str) -> Ran:
     task = root / task_id / "task.json"
-    wanted = ["--netting-sets", ",".join(sets), "--task-id", task_id, "--out", str(task)]
+    wanted = ["--netting-sets", ",".join(part), "--task-id", task_id, "--out", str(task)]
+    if isinstance(part, dict):
+        wanted += ["--trades", ",".join(next(iter(part.values())))]
     assert main(["plan-task", "--manifest", str(book / "manifest.json"), *wanted]) == 0
     ran = run_task(book, task, task.parent / "out")
     assert ran.code == 0
@@ -37,12 +51,20 @@ def whole(book: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
         (SETS,),
         (("NS_FJORD", "NS_ALDER", "NS_CARIOCA"), ("NS_ELBE", "NS_BALTIC", "NS_DANUBE")),
         tuple((one,) for one in SETS),
+        (
+            {"NS_ELBE": ("IRS_0002",)},
+            ("NS_ALDER", "NS_BALTIC", "NS_CARIOCA", "NS_DANUBE", "NS_FJORD"),
+            {"NS_ELBE": ("FXF_0001",)},
+        ),
+        tuple({one: (trade,)} for one in SETS for trade in reversed(TRADES[one])),
     ],
-    ids=["1 shard", "2 shards", "6 shards"],
+    ids=["1 shard", "2 shards", "6 shards", "one set by trade, under a CSA", "every set by trade"],
 )
-def test_merged_equals_unsharded(book: Path, tmp_path: Path, whole: Ran, deal: tuple[tuple[str, ...], ...]) -> None:
+def test_merged_equals_unsharded(book: Path, tmp_path: Path, whole: Ran, deal: Deal) -> None:
     shutil.copy(book / "manifest.json", tmp_path)
-    ran = [shard(book, tmp_path, sets, f"shard-{number:04}") for number, sets in enumerate(deal, start=1)]
+    if any(isinstance(part, dict) for part in deal):
+        shutil.copytree(book / "Input", tmp_path / "Input")
+    ran = [shard(book, tmp_path, part, f"shard-{number:04}") for number, part in enumerate(deal, start=1)]
     bundles = [str(next(one.out.glob("bundle-*.tar"))) for one in ran]
     manifest, task = str(tmp_path / "manifest.json"), str(tmp_path / "merge.json")
     plan = ["plan-task", "--manifest", manifest, "--root", str(tmp_path), "--out", task, "--merge", *bundles]
@@ -106,3 +128,17 @@ def test_what_a_run_leaves(whole: Ran) -> None:
     assert colva == {row["nettingSetId"]: row["collateralised"] for row in whole.table("xva_netting_set")}
     assert sum(colva.values()) == 2
     assert whole.bundle.info.engine.version == "1.8.17.0"
+
+
+def test_cubes_that_are_not_whole_are_refused(book: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(book / "manifest.json", tmp_path)
+    shutil.copytree(book / "Input", tmp_path / "Input")
+    rest = tuple(one for one in SETS if one != "NS_ELBE")
+    parts: Deal = ({"NS_ELBE": ("IRS_0002",)}, rest)
+    ran = [shard(book, tmp_path, part, f"shard-{number:04}") for number, part in enumerate(parts, start=1)]
+    bundles = [str(next(one.out.glob("bundle-*.tar"))) for one in ran]
+    manifest, task = str(tmp_path / "manifest.json"), str(tmp_path / "merge.json")
+    plan = ["plan-task", "--manifest", manifest, "--root", str(tmp_path), "--out", task, "--merge", *bundles]
+    assert main(plan) == 0
+    assert main(["merge", "--task", task, "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 10
+    assert "the cubes of NS_ELBE and the manifest disagree on trade FXF_0001" in capsys.readouterr().err

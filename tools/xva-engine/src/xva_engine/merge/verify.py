@@ -41,7 +41,8 @@ def read_inputs(root: Path, spec: MergeSpec) -> list[OpenBundle]:
 
 
 def _check_identity(named: MergeInput, info: Bundle, spec: MergeSpec) -> None:
-    _same(named.path, "kind", info.kind, "shard")
+    _same(named.path, "kind", info.kind, "cube" if named.trades else "shard")
+    _same(named.path, "trades", ",".join(sorted(info.trades)), ",".join(sorted(named.trades)))
     _same(named.path, "bundleId", info.bundle_id, named.bundle_id)
     _same(named.path, "taskId", info.task_id, named.task_id)
     _same(named.path, "attempt", str(info.attempt), str(named.attempt))
@@ -56,15 +57,19 @@ def _check_identity(named: MergeInput, info: Bundle, spec: MergeSpec) -> None:
 def check_coverage(manifest: Manifest, bundles: Sequence[OpenBundle]) -> None:
     """Netting sets are disjoint over the bundles and complete against the manifest; one engine made all."""
     holder: dict[str, str] = {}
+    shards: set[str] = set()
     for bundle in bundles:
         info = bundle.info
         rejected = {one.netting_set_id for one in info.rejections}
         if torn := sorted(rejected & set(info.netting_sets)):
             raise BadInputError(f"bundle {info.bundle_id} both accepts and rejects netting set {torn[0]}")
         for set_id in sorted({*info.netting_sets, *rejected}):
-            if set_id in holder:
+            # Cubes share their netting set with each other, by trade, and with no shard.
+            mine = f"{set_id} by trade" if info.kind == "cube" else info.bundle_id
+            if holder.setdefault(set_id, mine) != mine or (set_id in shards and info.kind != "cube"):
                 raise BadInputError(f"netting set {set_id} is in bundles {holder[set_id]} and {info.bundle_id}")
-            holder[set_id] = info.bundle_id
+            if info.kind != "cube":
+                shards.add(set_id)
     asked = {one.id for one in manifest.netting_sets}
     if missing := sorted(asked - holder.keys()):
         raise BadInputError(f"no bundle has netting set {', '.join(missing)} of the manifest")

@@ -4,8 +4,9 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 
-from xva_engine.contracts import Bundle, BundleInput, MergeSpec, Rejection, ShardSpec
+from xva_engine.contracts import Bundle, BundleInput, Manifest, MergeSpec, Rejection, ShardSpec
 from xva_engine.merge.combine import all_warnings, in_order, package_rejections, summarise
+from xva_engine.merge.split import SplitSets, check_pieces, pieces_of
 from xva_engine.merge.verify import check_coverage, check_rows, read_inputs, read_manifest
 from xva_engine.run.acceptance import Defect
 from xva_engine.run.bundle_file import OpenBundle, describe, write_bundle
@@ -31,21 +32,35 @@ def run_merge(session: Session, spec: ShardSpec | MergeSpec) -> str:
     check_coverage(manifest, bundles)
     session.progress.advance("merging", 0, len(bundles))
     rows: dict[str, list[Row]] = {table.name: [] for table in TABLES}
-    for index, bundle in enumerate(bundles, start=1):
-        read = _read_tables(bundle)
+    infos: list[Bundle] = []
+
+    def take(bundle: OpenBundle, read: Mapping[str, list[Row]]) -> None:
         check_rows(manifest, bundle, read)
+        infos.append(bundle.info)
         for name, table in read.items():
             rows[name] += table
+
+    pieces = pieces_of(bundles)
+    check_pieces(manifest, pieces)
+    whole = [bundle for bundle in bundles if bundle.info.kind != "cube"]
+    for index, bundle in enumerate(whole, start=1):
+        take(bundle, _read_tables(bundle))
         session.progress.advance("merging", index, len(bundles))
+    done = len(whole)
+    for set_id, cubes in sorted(pieces.items()):
+        info, read = SplitSets(session, spec).compute(set_id, cubes)
+        take(OpenBundle(info, {}, ""), read)
+        done += len(cubes)
+        session.progress.advance("merging", done, len(bundles))
     engines = [bundle.info.engine for bundle in bundles]
     refused = package_rejections(manifest)
-    rejections = in_order([*refused, *(one for bundle in bundles for one in bundle.info.rejections)])
+    rejections = in_order([*refused, *(one for info in infos for one in info.rejections)])
     session.rejections = rejections
     if manifest.strict and rejections:
         raise ModelFailureError(f"the run is strict and {_told(rejections)}")
     if not rows["xva_netting_set"]:
         raise ModelFailureError(f"no netting set is left to publish: {_told(rejections)}")
-    warnings = all_warnings(manifest, [one for bundle in bundles for one in bundle.info.warnings], engines)
+    warnings = all_warnings(manifest, [one for info in infos for one in info.warnings], engines)
     summary = summarise(manifest, spec, rows, rejections=rejections, warnings=warnings, engine=engines[0])
     files, counts = _tables(rows, refused, spec)
     files["summary.json"] = json.dumps(summary.to_json(), indent=1, allow_nan=False).encode()
@@ -65,12 +80,22 @@ def run_merge(session: Session, spec: ShardSpec | MergeSpec) -> str:
         engine=engine_info(engines[0].version),
         files=describe(files, counts),
         inputs=[BundleInput(task_id=o.task_id, bundle_id=o.bundle_id, sha256=o.sha256) for o in summary.shards],
-        timings={"merge": round(time.monotonic() - started, 6)},
+        timings={"merge": round(time.monotonic() - started, 6), **pricing_seconds(manifest, rows["pricing_stats"])},
     )
     ignore_signals()
     path = write_bundle(session.out, info, files)
     session.bundle_written = True
     return f"{summary.outcome}: {len(info.netting_sets)} netting sets of {len(bundles)} bundles: {path.name}"
+
+
+def pricing_seconds(manifest: Manifest, rows: Sequence[Row]) -> dict[str, float]:
+    """Seconds of pricing by the manifest's trade types, under `pricing.<type>`: what the cost model learns from."""
+    type_of = {trade.trade_id: trade.trade_type for one in manifest.netting_sets for trade in one.trades}
+    micros: dict[str, int] = {}
+    for row in rows:
+        name = f"pricing.{type_of[row['tradeId']]}"
+        micros[name] = micros.get(name, 0) + (row["cumulativeMicros"] or 0)
+    return {name: total / 1e6 for name, total in sorted(micros.items())}
 
 
 def _read_tables(bundle: OpenBundle) -> dict[str, list[Row]]:

@@ -99,14 +99,8 @@ def accept(reports: Mapping[str, Report], log: Sequence[LogLine], expected: Expe
     :param reports: `npv`, `xva`, `exposure_trade_<id>`, `exposure_nettingset_<id>` under the engine's names
     :param log: the whole structured log of this run and no other
     """
-    set_of_trade = {trade: set_id for set_id, one in expected.netting_sets.items() for trade in one.trade_ids}
-    found = _Findings(expected, set_of_trade)
-    missing = [name for name in ("npv", "xva") if name not in reports]
-    for name in missing:
-        found.fail(f"the engine wrote no {name} report")
-    for line in log:
-        _judge_line(line, found)
-    if not missing:
+    found = _findings(reports, log, expected, ("npv", "xva"))
+    if "npv" in reports and "xva" in reports:
         try:
             _judge_npv(reports["npv"], found)
             _judge_xva(reports["xva"], found)
@@ -115,6 +109,49 @@ def accept(reports: Mapping[str, Report], log: Sequence[LogLine], expected: Expe
             _note_short_trades(reports, found)
         except MissingColumnError as error:
             found.fail(str(error))
+    return _verdict(found)
+
+
+def accept_cube(
+    reports: Mapping[str, Report], log: Sequence[LogLine], expected: Expected, ids: Sequence[str]
+) -> Verdict:
+    """The rule for a run that simulated some trades and computed no value adjustments.
+
+    :param expected: one netting set, cut to the trades that were given
+    :param ids: the trades that the cube lists
+    """
+    found = _findings(reports, log, expected, ("npv",))
+    if "npv" in reports:
+        try:
+            _judge_npv(reports["npv"], found)
+            valued = set(reports["npv"].texts("TradeId"))
+        except MissingColumnError as error:
+            found.fail(str(error))
+            valued = set()
+        for trade_id in sorted(found.set_of_trade):
+            places = [place for place, there in (("npv", valued), ("the cube", set(ids))) if trade_id not in there]
+            if places and not (trade_id in found.matured and len(places) == 2):
+                found.trade(trade_id, "trade-missing", f"the engine left the trade out of {', '.join(places)}")
+        if odd := sorted(set(ids) - set(found.set_of_trade)):
+            found.fail(f"the cube has trade {odd[0]}, which was not asked for")
+    return _verdict(found)
+
+
+def _findings(
+    reports: Mapping[str, Report], log: Sequence[LogLine], expected: Expected, needed: Sequence[str]
+) -> _Findings:
+    set_of_trade = {trade: set_id for set_id, one in expected.netting_sets.items() for trade in one.trade_ids}
+    found = _Findings(expected, set_of_trade)
+    for name in needed:
+        if name not in reports:
+            found.fail(f"the engine wrote no {name} report")
+    for line in log:
+        _judge_line(line, found)
+    return found
+
+
+def _verdict(found: _Findings) -> Verdict:
+    expected = found.expected
     rejected = {defect.netting_set_id for defect in found.defects}
     return Verdict(
         accepted=tuple(sorted(set(expected.netting_sets) - rejected)) if not found.failures else (),

@@ -35,6 +35,8 @@ class EngineResult:
     log: list[LogLine]
     version: str
     timings: dict[str, float] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What was kept of its output folder, by name."""
 
 
 class EngineProcess:

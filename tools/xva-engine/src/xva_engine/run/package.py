@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xva_engine.contracts import Part, ShardSpec, shared_input_hash_of
 from xva_engine.run.errors import BadInputError
+from xva_engine.run.stages import not_separable
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -58,6 +59,7 @@ class Package:
     parts: tuple[Part, ...]
     content: Mapping[str, bytes]
     setup: Setup
+    setup_tree: "_Element"
     portfolio: "_Element"
     trades: tuple[TradeRef, ...]
     collateralised: Mapping[str, bool]
@@ -87,6 +89,7 @@ def load_package(root: Path, spec: ShardSpec) -> Package:
         parts=tuple(spec.parts),
         content=content,
         setup=_read_setup(by_role["setup"][0], trees[by_role["setup"][0]], frozenset(content)),
+        setup_tree=trees[by_role["setup"][0]],
         portfolio=trees[portfolio_path],
         trades=_read_trades(portfolio_path, trees[portfolio_path]),
         collateralised=_read_netting(by_role["netting"][0], trees[by_role["netting"][0]]),
@@ -97,26 +100,59 @@ def load_package(root: Path, spec: ShardSpec) -> Package:
             raise BadInputError(f"{portfolio_path}: no trade of netting set {set_id}, which the spec asks for")
         if count > 1:
             raise BadInputError(f"the spec names netting set {set_id} {count} times")
+    _check_whole(package, spec, known)
     return package
 
 
-def lay_out(package: Package, directory: Path, netting_sets: Sequence[str]) -> None:
-    """Writes the engine's working directory: every part as it was verified, the portfolio cut to these netting sets."""
+def _check_whole(package: Package, spec: ShardSpec, known: set[str]) -> None:
+    """A part of the book gives the numbers of the whole only under settings that let it."""
+    if spec.trades:
+        if len(spec.netting_sets) != 1:
+            raise BadInputError(f"the spec names trades and {len(spec.netting_sets)} netting sets: one is needed")
+        there = {trade.trade_id for trade in package.trades if trade.netting_set_id == spec.netting_sets[0]}
+        for trade_id, count in Counter(spec.trades).items():
+            if trade_id not in there:
+                raise BadInputError(f"netting set {spec.netting_sets[0]} has no trade {trade_id}, which the spec names")
+            if count > 1:
+                raise BadInputError(f"the spec names trade {trade_id} {count} times")
+    part = spec.trades or set(spec.netting_sets) != known
+    if part and (odd := not_separable(package.setup_tree)):
+        raise BadInputError(f"{package.setup.path}: {odd[0]}: the numbers of a part of the book would not be exact")
+
+
+def lay_out(
+    package: Package,
+    directory: Path,
+    netting_sets: Sequence[str],
+    *,
+    trades: Sequence[str] = (),
+    setup: bytes | None = None,
+) -> None:
+    """Writes the engine's working directory: every part as it was verified, the portfolio cut to these netting sets.
+
+    :param trades: to these trades of them, unless empty
+    :param setup: instead of the package's own
+    """
     for path, data in package.content.items():
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(cut_portfolio(package, netting_sets) if path == package.path_of("portfolio") else data)
+        if path == package.path_of("portfolio"):
+            target.write_bytes(cut_portfolio(package, netting_sets, trades))
+        elif path == package.setup.path and setup is not None:
+            target.write_bytes(setup)
+        else:
+            target.write_bytes(data)
     (directory / package.setup.output_path).mkdir(parents=True)
 
 
-def cut_portfolio(package: Package, netting_sets: Sequence[str]) -> bytes:
-    """portfolio.xml with the trades of these netting sets alone, in their order."""
+def cut_portfolio(package: Package, netting_sets: Sequence[str], trades: Sequence[str] = ()) -> bytes:
+    """portfolio.xml with the trades of these netting sets alone (of them, these), in their order."""
     from lxml import etree  # noqa: PLC0415
 
-    wanted = frozenset(netting_sets)
+    wanted, only = frozenset(netting_sets), frozenset(trades)
     root = etree.Element(package.portfolio.tag)
     for trade in package.portfolio.iterfind("Trade"):
-        if _text(trade, "Envelope/NettingSetId") in wanted:
+        if _text(trade, "Envelope/NettingSetId") in wanted and (not only or trade.get("id") in only):
             copy = etree.fromstring(etree.tostring(trade, with_tail=False))
             copy.tail = "\n"
             root.append(copy)

@@ -20,6 +20,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--netting-sets", help="ids with commas between, or `all`")
     what.add_argument("--merge", type=Path, nargs="+", metavar="BUNDLE", help="bundles of the shards, under --root")
+    parser.add_argument("--trades", default="", help="only these trades of the one netting set: writes a cube")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that the merge's paths start from")
     parser.add_argument("--out", type=Path, required=True, help="the spec to write")
     parser.add_argument("--task-id", default=None, help="default shard-0001 or merge")
@@ -45,14 +46,16 @@ def execute(args: argparse.Namespace) -> int:
             "sharedInputHash": manifest.shared_input_hash,
         }
         if args.merge:
-            spec = {**common, "kind": "merge", **_merge(args)}
+            spec = {**common, "kind": "merge", **_merge(args, [part.to_json() for part in manifest.parts])}
         else:
             known = [one.id for one in manifest.netting_sets]
             wanted = known if args.netting_sets == "all" else [w for w in args.netting_sets.split(",") if w]
             if unknown := sorted(set(wanted) - set(known)):
                 raise BadInputError(f"the manifest has no netting set {', '.join(unknown)}; it has {', '.join(known)}")
             parts = [part.to_json() for part in manifest.parts]
+            trades = [word for word in args.trades.split(",") if word]
             spec = {**common, "kind": "shard", "parts": parts, "nettingSets": wanted}
+            spec |= {"trades": trades} if trades else {}
         _checked(spec)
     except (BadInputError, ValueError, OSError) as error:
         print(f"badInput: {error}", file=sys.stderr)
@@ -62,7 +65,7 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _merge(args: argparse.Namespace) -> dict[str, object]:
+def _merge(args: argparse.Namespace, parts: list[dict[str, object]]) -> dict[str, object]:
     from xva_engine.run.bundle_file import read_bundle  # noqa: PLC0415
 
     inputs = []
@@ -79,9 +82,15 @@ def _merge(args: argparse.Namespace) -> dict[str, object]:
                 "path": path.resolve().relative_to(root).as_posix(),
                 "sha256": bundle.sha256,
                 "nettingSets": sets,
+                **({"trades": info.trades} if info.trades else {}),
             }
         )
-    return {"manifestPath": args.manifest.resolve().relative_to(root).as_posix(), "bundles": inputs}
+    cubes = any("trades" in one for one in inputs)
+    return {
+        **({"parts": parts} if cubes else {}),
+        "manifestPath": args.manifest.resolve().relative_to(root).as_posix(),
+        "bundles": inputs,
+    }
 
 
 def _checked(spec: dict[str, object]) -> None:

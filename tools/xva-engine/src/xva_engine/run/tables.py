@@ -70,7 +70,7 @@ def build_rows(
         "xva_netting_set": xva_sets,
         "xva_trade": xva_trades,
         "exposure_profile": profiles,
-        "pricing_stats": _pricing_rows(reports.get("pricingstats"), set_of_trade),
+        "pricing_stats": pricing_rows(reports.get("pricingstats"), set_of_trade),
         "rejections": rejection_rows(defects),
     }
 
@@ -137,7 +137,8 @@ def _profile_rows(
     return rows
 
 
-def _pricing_rows(report: Report | None, set_of_trade: Mapping[str, str]) -> list[Row]:
+def pricing_rows(report: Report | None, set_of_trade: Mapping[str, str]) -> list[Row]:
+    """What pricing each of these trades took."""
     if report is None:
         return []
     return [
