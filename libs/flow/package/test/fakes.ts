@@ -38,6 +38,8 @@ export class FakeInputApi implements InputApiPort {
   part: ((bytes: Buffer) => Uint8Array) | undefined;
   /** Whether it answers a request that concerns no event. */
   lives = true;
+  /** Small, so that whatever is looked for lies across the border of two chunks. */
+  chunkBytes = 7;
   created = 0;
   opened: string[] = [];
   running = 0;
@@ -70,7 +72,7 @@ export class FakeInputApi implements InputApiPort {
     if (failure !== undefined) return Promise.reject(failure);
     const bytes = this.samples.map((sample) => sample.parts.get(sha256)).find((found) => found !== undefined);
     if (bytes === undefined) return Promise.reject(new Error(`no part ${sha256}`));
-    return Promise.resolve(chunked(this.part?.(bytes) ?? bytes, 7));
+    return Promise.resolve(chunked(this.part?.(bytes) ?? bytes, this.chunkBytes));
   }
 }
 
