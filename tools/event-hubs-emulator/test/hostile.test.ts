@@ -70,9 +70,10 @@ describe('a hostile peer', () => {
       tls: Buffer.from('160301020001000001fc0303', 'hex'),
       older: Buffer.from('414d515000000901', 'hex'),
     };
-    for (const bytes of Object.values(spoken)) {
-      expect(await answerTo(emulator.port, bytes)).toBe('AMQP\u0003\u0001\u0000\u0000');
-    }
+    const header = 'AMQP\u0003\u0001\u0000\u0000';
+    expect(await answerTo(emulator.port, spoken.http)).toMatch(/^HTTP\/1\.1 501 .*AMQP over WebSockets is not served/s);
+    expect(await answerTo(emulator.port, spoken.tls)).toBe(header);
+    expect(await answerTo(emulator.port, spoken.older)).toBe(header);
     const violations = (): unknown[] =>
       emulator.transcript
         .entries()

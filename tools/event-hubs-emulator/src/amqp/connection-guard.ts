@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { AmqpDecodeError } from '../events/encoding.ts';
-import { FrameGuard, framingError, ProtocolViolation } from './frame-guard.ts';
+import { FrameGuard, framingError, ProtocolViolation, SpokeHttpError } from './frame-guard.ts';
 import type { AmqpError, Frame, PrivateConnection, PrivateLink } from './rhea-shapes.ts';
 
 export const maxHandle = 255;
@@ -39,7 +39,8 @@ export function guard(connection: PrivateConnection, socket: Socket, hooks: Conn
     const error = violationOf(cause);
     hooks.onViolation(error);
     try {
-      sayGoodbye(connection, socket, frames, error);
+      if (cause instanceof SpokeHttpError) socket.write(httpAnswer(error.description));
+      else sayGoodbye(connection, socket, frames, error);
     } catch {
       // The peer may be gone, or its own limits may forbid even this frame.
     }
@@ -75,6 +76,11 @@ export function guard(connection: PrivateConnection, socket: Socket, hooks: Conn
   connection.on('protocol_error', fail);
   connection.on('error', fail);
   limit(connection, hooks.maxDeliveryBytes);
+}
+
+function httpAnswer(text: string): string {
+  const head = ['HTTP/1.1 501 Not Implemented', 'Content-Type: text/plain', `Content-Length: ${text.length}`];
+  return [...head, 'Connection: close', '', text].join('\r\n');
 }
 
 function violationOf(cause: unknown): AmqpError {

@@ -11,6 +11,9 @@ export class ProtocolViolation extends Error {
   }
 }
 
+/** Thrown when the peer speaks HTTP, in which it can be told so. */
+export class SpokeHttpError extends ProtocolViolation {}
+
 export const framingError = 'amqp:connection:framing-error';
 const headerBytes = 8;
 const frameHeadBytes = 8;
@@ -22,15 +25,19 @@ const performatives: Readonly<Record<number, readonly [first: number, last: numb
 };
 
 /** What speaks to an AMQP port without speaking AMQP. */
-function foreign(bytes: Buffer): string {
+function foreign(bytes: Buffer): ProtocolViolation {
   const start = bytes.toString('latin1', 0, Math.min(bytes.length, headerBytes));
   if (/^(GET|POST|PUT|HEAD|CONN|OPTI)/.test(start)) {
-    return 'HTTP was spoken to the AMQP port: AMQP over WebSockets is not served, use plain AMQP';
+    const text = 'HTTP was spoken to the AMQP port: AMQP over WebSockets is not served, use plain AMQP';
+    return new SpokeHttpError(framingError, text);
   }
   if (bytes[0] === 0x16 && bytes[1] === 0x03) {
-    return 'TLS was spoken to the AMQP port: it is not served, use UseDevelopmentEmulator=true in the connection string';
+    const text =
+      'TLS was spoken to the AMQP port: it is not served, use UseDevelopmentEmulator=true in the connection string';
+    return new ProtocolViolation(framingError, text);
   }
-  return `not an AMQP 1.0 header: ${bytes.subarray(0, headerBytes).toString('hex')}`;
+  const header = bytes.subarray(0, headerBytes).toString('hex');
+  return new ProtocolViolation(framingError, `not an AMQP 1.0 header: ${header}`);
 }
 
 /**
@@ -85,12 +92,12 @@ export class FrameGuard {
     const left = bytes.length - at;
     if (left < 4) {
       if (this.#headers === 0 && left > 0 && !'AMQP'.startsWith(bytes.toString('latin1', at))) {
-        throw new ProtocolViolation(framingError, foreign(bytes.subarray(at)));
+        throw foreign(bytes.subarray(at));
       }
       return at;
     }
     if (bytes.toString('latin1', at, at + 4) === 'AMQP') return left < headerBytes ? at : this.#header(bytes, at);
-    if (this.#headers === 0) throw new ProtocolViolation(framingError, foreign(bytes.subarray(at)));
+    if (this.#headers === 0) throw foreign(bytes.subarray(at));
     const size = bytes.readUInt32BE(at);
     if (size < frameHeadBytes || size > this.#maxFrameBytes) {
       throw new ProtocolViolation(framingError, `a frame of ${size} bytes is not within 8 and ${this.#maxFrameBytes}`);
@@ -105,7 +112,7 @@ export class FrameGuard {
     const isFirst = this.#headers === 0;
     const mayCome = protocol === 3 ? isFirst : protocol === 0 && (isFirst || this.#inSasl);
     if (!mayCome || version.join('.') !== '1.0.0') {
-      throw new ProtocolViolation(framingError, foreign(bytes.subarray(at)));
+      throw foreign(bytes.subarray(at));
     }
     this.#isHeld = this.#inSasl && !this.#isSaslDone();
     if (this.#isHeld) return at;
