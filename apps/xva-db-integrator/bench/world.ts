@@ -72,19 +72,23 @@ export async function startWorld() {
 
   /** When each revision's event was accepted by the hub, ms; the first one counts. */
   const publishedAt = new Map<number, number>();
+  /** The different events of each revision. */
+  const idsOf = new Map<number, Set<string>>();
   const consumer = new EventHubConsumerClient('bench', hub.connectionString, 'runs');
   consumer.subscribe(
     {
       processEvents: (events) => {
         for (const { body, enqueuedTimeUtc } of events) {
-          const { revision } = (body as { data: { requestKey: { revision: number } } }).data.requestKey;
+          const { id, data } = body as { id: string; data: { requestKey: { revision: number } } };
+          const { revision } = data.requestKey;
+          idsOf.set(revision, (idsOf.get(revision) ?? new Set()).add(id));
           if (!publishedAt.has(revision)) publishedAt.set(revision, enqueuedTimeUtc.getTime());
         }
         return Promise.resolve();
       },
       processError: () => Promise.resolve(),
     },
-    { maxWaitTimeInSeconds: 1, maxBatchSize: 500 },
+    { startPosition: { offset: '-1' }, maxWaitTimeInSeconds: 1, maxBatchSize: 500 },
   );
 
   let revision = 0;
@@ -149,6 +153,7 @@ export async function startWorld() {
     query,
     insert,
     publishedAt,
+    idsOf,
     startIntegrator,
     /** Statements that reached the server since the last call, those of this bench's own connection left out. */
     statements: async (): Promise<number> => {
