@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- submit [--quick | --sizes 1000,10000]`: tasks into the emulator (a process of its own, its state on disk) by the adapter, by
+ * `npm run bench -- submit [--quick | --sizes 1000,10000] [--only compare,faults,memory,recovery,watching]`: tasks into the emulator (a process of its own, its state on disk) by the adapter, by
  * Python azure-batch 15, by @azure/batch as it comes, and by the raw floor, in turns; every job is read back and compared.
  */
 import { spawnSync } from 'node:child_process';
@@ -9,7 +9,9 @@ import { batchAccount, startBatchEmulatorProcess, type BatchEmulatorProcess } fr
 import { adapterFor, adapterSide, floorSide, pythonSide, sdkSide, type Side, type Took } from './sides.ts';
 import { taskSpec } from './task-spec.ts';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, sizes: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, sizes: { type: 'string' }, only: { type: 'string' } },
+});
 const quick = values.quick;
 const sizes = values.sizes?.split(',').map(Number) ?? (quick ? [200, 1_000] : [1_000, 10_000, 100_000]);
 const repetitions = (count: number): number => (quick ? 1 : count <= 1_000 ? 5 : count <= 10_000 ? 3 : 1);
@@ -244,12 +246,18 @@ async function watching(): Promise<void> {
   print(`\na look at a job of ${count} waiting tasks: 2 requests, ${ms.toFixed(0)} ms`);
 }
 
+const parts = {
+  compare: async () => {
+    for (const latency of [0, 50]) await compareSides(latency);
+  },
+  faults: underFaults,
+  memory,
+  recovery,
+  watching,
+};
 const began = performance.now();
-for (const latency of [0, 50]) await compareSides(latency);
-await underFaults();
-await memory();
-await recovery();
-await watching();
+const only = values.only?.split(',');
+for (const [name, part] of Object.entries(parts)) if (only === undefined || only.includes(name)) await part();
 print(
   `\n${failed === 0 ? 'every aim met' : `${failed} aim(s) missed`}, ${Math.round((performance.now() - began) / 1_000)} s`,
 );

@@ -35,7 +35,7 @@ export class Tasks {
       onRetry: (error, attempt, delayMs) => client.tell(error, attempt, delayMs),
       reader: {
         get: (taskId) => this.get(jobId, taskId, contentSelect, signal),
-        list: (filter) => this.list(jobId, contentSelect, filter, signal),
+        list: (filter, pageSize) => this.list(jobId, contentSelect, filter, { pageSize, signal }),
       },
       varying: this.#varying,
       parallelism: this.#parallelism,
@@ -54,11 +54,20 @@ export class Tasks {
     return (await this.#client.retrying(get, signal)) as WireTask;
   }
 
-  async *list(jobId: string, select: string, filter?: string, signal?: AbortSignal): AsyncGenerator<WireTask> {
+  async *list(
+    jobId: string,
+    select: string,
+    filter?: string,
+    { pageSize, signal }: { readonly pageSize?: number; readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<WireTask> {
     const { rest } = this.#client;
     const target = `tasks of ${jobId}`;
     const path = `/jobs/${encodeURIComponent(jobId)}/tasks`;
-    const query = { $select: select, ...(filter === undefined ? {} : { $filter: filter }) };
+    const query = {
+      $select: select,
+      ...(filter === undefined ? {} : { $filter: filter }),
+      ...(pageSize === undefined ? {} : { maxresults: String(pageSize) }),
+    };
     for (let link: string | undefined = ''; link !== undefined;) {
       const next: string = link;
       const page = (await this.#client.retrying(

@@ -6,13 +6,15 @@ import type { Item } from './source.ts';
 export interface TaskReader {
   /** @throws BatchError with status 404 when it is gone */
   readonly get: (taskId: string) => Promise<WireTask>;
-  readonly list: (filter: string) => AsyncIterable<WireTask>;
+  readonly list: (filter: string, pageSize: number) => AsyncIterable<WireTask>;
 }
 
 /** Existing tasks are compared when so many have gathered, so that memory does not grow with them. */
 const gatherAtMost = 5_000;
-/** A page of 1,000 tasks costs about as much as this many single reads. */
-const readsPerPage = 25;
+/** Of so many tasks, or of a third of the job, the whole range of their ids is read page by page. */
+const pageSize = 1_000;
+/** Fewer (a collection whose answer was lost) are looked for in a page of the range of a hundred ids. */
+const runLength = 100;
 /** Ids of differing tasks that are named; a whole job of them is named by its first. */
 const nameAtMost = 1_000;
 
@@ -59,16 +61,28 @@ export class ContentCheck {
   }
 
   async #compare(items: readonly Item[], tasksOfJob: number): Promise<void> {
-    const pages = Math.ceil(tasksOfJob / 1_000);
-    const rest = items.length > readsPerPage * pages ? await this.#byPages(items) : [...items];
+    const rest: Item[] = [];
+    if (items.length > Math.min(Math.max(2, tasksOfJob / 3), pageSize))
+      rest.push(...(await this.#byRange(items, pageSize)));
+    else {
+      const sorted = [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
+      for (let at = 0; at < sorted.length; at += runLength) {
+        // Ids of one collection mostly stand together; where they do not, one page is all that is spent on it.
+        const run = sorted.slice(at, at + runLength);
+        rest.push(...(run.length < 3 ? run : await this.#byRange(run, 2 * run.length, 2 * run.length)));
+      }
+    }
     const worker = async (): Promise<void> => {
       for (let item = rest.pop(); item !== undefined; item = rest.pop()) await this.#byItself(item);
     };
     await Promise.all(Array.from({ length: this.#parallelism }, worker));
   }
 
-  /** Reads the range of ids that holds them all. What it does not show (ids may be ordered otherwise there) is returned. */
-  async #byPages(items: readonly Item[]): Promise<Item[]> {
+  /**
+   * Reads the range of ids that holds them all, at most so many tasks of it, and returns what it did not show: the rest,
+   * or all where ids are ordered otherwise than here.
+   */
+  async #byRange(items: readonly Item[], page: number, most = Number.POSITIVE_INFINITY): Promise<Item[]> {
     const wanted = new Map<string, Item[]>();
     for (const item of items) {
       const key = item.id.toLowerCase();
@@ -76,11 +90,12 @@ export class ContentCheck {
     }
     const keys = [...wanted.keys()].sort();
     const quoted = (text: string | undefined): string => `'${(text ?? '').replaceAll("'", "''")}'`;
-    for await (const task of this.#reader.list(`id ge ${quoted(keys[0])} and id le ${quoted(keys.at(-1))}`)) {
+    let read = 0;
+    for await (const task of this.#reader.list(`id ge ${quoted(keys[0])} and id le ${quoted(keys.at(-1))}`, page)) {
       const key = (task.id ?? '').toLowerCase();
       for (const item of wanted.get(key) ?? []) this.#judge(item, task);
       wanted.delete(key);
-      if (wanted.size === 0) break;
+      if (wanted.size === 0 || (read += 1) >= most) break;
     }
     return [...wanted.values()].flat();
   }
