@@ -133,7 +133,7 @@ class Stage {
           });
     const deps: DetectDeps = {
       definition: 'tried',
-      source: source as DetectDeps['source'],
+      source: source,
       store: this.requests,
       publisher: this.publisher,
       clock: systemClock,
