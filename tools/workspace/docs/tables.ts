@@ -1,5 +1,5 @@
 import { exitCodes } from '@xva/contracts';
-import { failureKind } from '../../../libs/flow/submit/src/decide.ts';
+import { judgeFailure, type TaskFailure } from '../../../libs/flow/submit/src/decide.ts';
 import { publishedContracts } from '../../../libs/xva-contracts/src/json-schemas.ts';
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -21,10 +21,23 @@ const meanings: Readonly<Record<keyof typeof exitCodes, string>> = {
   internal: 'a fault of the runner itself; its trace is in stderr.txt',
 };
 
+/** What the controller makes of a first failure of the class, with a pool of large nodes at hand. */
 function followsOf(exitClass: keyof typeof exitCodes): string {
   if (exitClass === 'success') return 'the bundle is checked and accepted';
-  const failure = { taskId: '', exitClass, exitCode: exitCodes[exitClass], message: '', at: new Date(0) };
-  return failureKind(failure) === 'final' ? 'the run fails with the message' : 'the task is tried again';
+  const task = { id: '', state: 'completed', requeueCount: 0 } as const;
+  const failure = { taskId: '', exitClass, exitCode: exitCodes[exitClass], message: '', at: new Date(0), task };
+  const policy = { maxTaskRetries: 3, taskRetryDelayMs: 0, maxSpotAttempts: 2, largePoolId: 'large' };
+  const verdict = judgeFailure(failure as unknown as TaskFailure, { poolClass: 'dedicated' }, 0, policy);
+  switch (verdict) {
+    case 'final':
+      return 'the run fails with the message';
+    case 'again':
+      return 'the task is tried again; after losses on spot nodes, on dedicated ones';
+    case 'large':
+      return 'the task is tried again on nodes with more memory, where there is a pool of them';
+    case 'dedicated':
+      return 'the task is tried again on dedicated nodes';
+  }
 }
 
 /** Exit codes of a task, by class of failure, and what the controller does. */
