@@ -151,6 +151,14 @@ async function* restoreRun(deps: SweepDeps, runId: string, by: string): AsyncGen
     yield fail('there', `its record says ${found.record.state}`);
     return;
   }
+  const there = await deps.storage.headRunContainer(runContainerOf(runId));
+  if (found?.record.state === 'sweeping' && there !== undefined) {
+    yield fail(
+      'failed',
+      'a sweep has begun with it and its container is still there: pin it, the next sweep lets it go',
+    );
+    return;
+  }
   // Pinned first: a sweep that goes on meanwhile stops at it.
   if (found !== undefined) await deps.pins.put('run', runId, by, 'restored from quarantine');
   const container = runContainerOf(runId);

@@ -66,7 +66,7 @@ async function claim(taking: Taking, item: MarkedItem): Promise<Claimed | SweepA
   const facts: SweepFacts = { runState: record.state, pinned, referenced: false };
   const verdict = decide(current, facts, policy, clock.now());
   if (verdict.verdict === 'keep') {
-    if (record.state === 'sweeping') await letGo(taking, record, found.etag);
+    if (record.state === 'sweeping') await letGo(taking, item.id);
     return actOf(item, 'skipped', verdict.reason);
   }
   if (record.state === 'sweeping') return { record, etag: found.etag, reason: verdict.reason };
@@ -77,11 +77,20 @@ async function claim(taking: Taking, item: MarkedItem): Promise<Claimed | SweepA
   return { ...claimed, reason: verdict.reason };
 }
 
-/** Back to what the run was, as long as nothing of it is gone. */
-async function letGo({ deps, report }: Taking, record: RunRecord, etag: string): Promise<void> {
-  const there = await deps.storage.headRunContainer(record.container);
-  if (there === undefined) return;
-  await deps.runs.replace(stepTo(record, stateBefore(record), deps.clock.now(), report.reportId), etag);
+/**
+ * Back to what the run was, as long as nothing of it is gone. Under the container's lease: another sweeper that has looked
+ * at the record and is about to delete holds it, and then the run is its.
+ */
+async function letGo({ deps, report }: Taking, runId: string): Promise<void> {
+  const hold = await deps.storage.holdRunContainer(runContainerOf(runId));
+  if (hold === 'absent' || hold === 'leased') return;
+  try {
+    const now = await deps.runs.get(runId);
+    if (now?.record.state !== 'sweeping') return;
+    await deps.runs.replace(stepTo(now.record, stateBefore(now.record), deps.clock.now(), report.reportId), now.etag);
+  } finally {
+    await hold.release();
+  }
 }
 
 async function takeClaimed(taking: Taking, item: MarkedItem, claimed: Claimed): Promise<SweepAct> {
@@ -89,13 +98,13 @@ async function takeClaimed(taking: Taking, item: MarkedItem, claimed: Claimed): 
   const { runs, pins, storage, batch, clock } = deps;
   // A pin does not change the record, so it is asked again once nobody else can begin.
   if (await pins.has('run', item.id)) {
-    await letGo(taking, claimed.record, claimed.etag);
+    await letGo(taking, item.id);
     return actOf(item, 'skipped', 'pinned');
   }
   const container = runContainerOf(item.id);
   const hold = await storage.holdRunContainer(container);
   if (hold === 'leased') {
-    await letGo(taking, claimed.record, claimed.etag);
+    await letGo(taking, item.id);
     return actOf(item, 'skipped', 'held: container-leased');
   }
   let how = 'deleted';
@@ -111,8 +120,7 @@ async function takeClaimed(taking: Taking, item: MarkedItem, claimed: Claimed): 
       return (await hold.delete()) === 'held' ? 'held: container' : undefined;
     });
     if (kept !== undefined) {
-      const now = await runs.get(item.id);
-      if (now?.record.state === 'sweeping') await letGo(taking, now.record, now.etag);
+      await letGo(taking, item.id);
       return actOf(item, 'skipped', kept);
     }
   }

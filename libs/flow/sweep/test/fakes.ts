@@ -26,6 +26,8 @@ export class CrashedError extends Error {
   override readonly name = 'CrashedError';
 }
 
+type Act = (call: string) => Promise<void>;
+
 export interface FakeBlob extends BlobFactsLike {
   readonly text: string;
 }
@@ -69,8 +71,6 @@ export class World {
   leased = false;
   interrupt: Interrupt = () => undefined;
   point: ((name: string) => void) | undefined;
-  /** Lets something happen between any two calls; a test gives others a turn. */
-  turn: () => Promise<void> = () => Promise.resolve();
   #etag = 1;
 
   get date(): Date {
@@ -166,14 +166,19 @@ export class World {
       .sort();
   }
 
-  deps(actor = 'test'): SweepDeps {
-    const clock: Clock = { now: () => this.date, sleep: () => this.turn() };
+  /** `turn`: called before each act; it may wait for others, or end the process by throwing. */
+  deps(actor = 'test', turn: () => Promise<void> = () => Promise.resolve()): SweepDeps {
+    const clock: Clock = { now: () => this.date, sleep: turn };
+    const act = async (call: string): Promise<void> => {
+      await turn();
+      this.interrupt(call);
+    };
     return {
-      runs: this.#runs(),
+      runs: this.#runs(act),
       pins: this.#pins(),
-      storage: this.#storage(),
-      batch: this.#batch(),
-      ledger: this.#ledger(),
+      storage: this.#storage(act),
+      batch: this.#batch(act),
+      ledger: this.#ledger(act),
       clock,
       logger: silentLogger,
       actor,
@@ -181,13 +186,7 @@ export class World {
     };
   }
 
-  /** A call that changes something: others get their turn before it, and the process may end. */
-  async #act(call: string): Promise<void> {
-    await this.turn();
-    this.interrupt(call);
-  }
-
-  #runs(): SweepRunStore {
+  #runs(act: Act): SweepRunStore {
     const { records } = this;
     return {
       list: async function* (since?: Date) {
@@ -196,7 +195,7 @@ export class World {
       },
       get: async (runId) => records.get(runId),
       replace: async (record, etag) => {
-        await this.#act('replace');
+        await act('replace');
         if (records.get(record.runId)?.etag !== etag) return false;
         records.set(record.runId, { record, etag: String(this.#etag++) });
         return true;
@@ -217,7 +216,7 @@ export class World {
     };
   }
 
-  #storage(): SweepStorage {
+  #storage(act: Act): SweepStorage {
     const { blobs, containers, packages, published, softDeleted } = this;
     const path = (place: BlobPlace, name: string): string => `${place.container}/${name}`;
     const there = (place: BlobPlace): boolean =>
@@ -234,18 +233,22 @@ export class World {
         const found = containers.get(name);
         if (found === undefined) return 'absent';
         if (found.held) return 'leased';
+        containers.set(name, { ...found, held: true });
         return {
           delete: async () => {
-            await this.#act('delete-container');
+            await act('delete-container');
             if (!containers.delete(name)) return 'absent';
             for (const one of [...blobs.keys()]) if (one.startsWith(`${name}/`)) blobs.delete(one);
             return 'deleted';
           },
-          release: async () => undefined,
+          release: async () => {
+            const now = containers.get(name);
+            if (now !== undefined) containers.set(name, { ...now, held: false });
+          },
         };
       },
       makeRunContainer: async (name, metadata) => {
-        await this.#act('make-container');
+        await act('make-container');
         if (!containers.has(name)) this.addContainer(name, { ...metadata });
         return true;
       },
@@ -259,7 +262,7 @@ export class World {
       delete: async (place, versions) => {
         const outcomes = [];
         for (const { name, etag } of versions) {
-          await this.#act('delete-blob');
+          await act('delete-blob');
           const found = blobs.get(path(place, name));
           if (found === undefined) outcomes.push({ outcome: 'absent', detail: '' } as const);
           else if (found.etag !== etag) outcomes.push({ outcome: 'changed', detail: '' } as const);
@@ -273,7 +276,7 @@ export class World {
         return outcomes;
       },
       copy: async (from, { name, etag }, to, toName, metadata) => {
-        await this.#act('copy');
+        await act('copy');
         const found = blobs.get(path(from, name));
         if (found === undefined) return 'absent';
         if (found.etag !== etag) return 'changed';
@@ -297,7 +300,7 @@ export class World {
     };
   }
 
-  #batch(): SweepBatch {
+  #batch(act: Act): SweepBatch {
     const { jobs, tasks, pools, schedules, preparations, progress } = this;
     const of = (jobId: string): SweepTask[] =>
       [...tasks].filter(([id]) => id.startsWith(`${jobId}/`)).map(([, task]) => task);
@@ -326,42 +329,42 @@ export class World {
       listSchedules: async () => [...schedules].map(([id, facts]) => ({ id, ...facts })),
       preparationLeftovers: async (jobId) => preparations.get(jobId) ?? [],
       deleteJob: async (jobId) => {
-        await this.#act('delete-job');
+        await act('delete-job');
         for (const task of of(jobId)) tasks.delete(`${jobId}/${task.id}`);
         return jobs.delete(jobId) ? 'deleted' : 'absent';
       },
       terminateJob: async (jobId) => {
-        await this.#act('terminate-job');
+        await act('terminate-job');
         const found = jobs.get(jobId);
         if (found === undefined) return 'absent';
         jobs.set(jobId, { ...found, state: 'completed', since: this.date });
         return 'asked';
       },
       terminateTask: async (jobId, taskId) => {
-        await this.#act('terminate-task');
+        await act('terminate-task');
         const found = tasks.get(`${jobId}/${taskId}`);
         if (found === undefined) return 'absent';
         tasks.set(`${jobId}/${taskId}`, { ...found, state: 'completed', failed: true });
         return 'terminated';
       },
       reactivateTask: async (jobId, taskId) => {
-        await this.#act('reactivate-task');
+        await act('reactivate-task');
         const found = tasks.get(`${jobId}/${taskId}`);
         if (found === undefined) return 'absent';
         tasks.set(`${jobId}/${taskId}`, { ...found, state: 'active', failed: false, nodeId: undefined });
         return 'reactivated';
       },
       deleteTask: async (jobId, taskId) => {
-        await this.#act('delete-task');
+        await act('delete-task');
         return tasks.delete(`${jobId}/${taskId}`) ? 'deleted' : 'absent';
       },
       deleteSchedule: async (id) => {
-        await this.#act('delete-schedule');
+        await act('delete-schedule');
         return schedules.delete(id) ? 'deleted' : 'absent';
       },
       terminateSchedule: async (id) => (schedules.has(id) ? 'terminated' : 'absent'),
       emptyPool: async (id) => {
-        await this.#act('empty-pool');
+        await act('empty-pool');
         const pool = pools.get(id);
         if (pool === undefined) return 'absent';
         pool.nodes.clear();
@@ -370,12 +373,12 @@ export class World {
     };
   }
 
-  #ledger(): SweepLedger {
+  #ledger(act: Act): SweepLedger {
     return {
       savePage: async (reportId, page, items) => void this.pages.set(`${reportId}/${page}`, items),
       loadPage: async (reportId, page) => this.pages.get(`${reportId}/${page}`) ?? [],
       saveReport: async (report) => {
-        await this.#act('save-report');
+        await act('save-report');
         this.reports.set(report.reportId, report);
       },
       saveDocument: async (reportId, format, text) => {
@@ -392,12 +395,12 @@ export class World {
       loadReport: async (reportId) => this.reports.get(reportId),
       latestReportId: async () => [...this.reports.keys()].at(-1),
       saveProgress: async (reportId, progress) => {
-        await this.#act('save-progress');
+        await act('save-progress');
         this.sweeps.set(reportId, progress);
       },
       loadProgress: async (reportId) => this.sweeps.get(reportId),
       audit: async (_reportId, _page, lines) => {
-        await this.#act('audit');
+        await act('audit');
         this.audit.push(...lines);
       },
       lease: async () => {

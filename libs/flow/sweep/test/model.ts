@@ -1,0 +1,339 @@
+import fc from 'fast-check';
+import { isLive, runContainerOf, type RunRecord } from '@xva/contracts';
+import { mark, restore, sweep, sweepPolicySchema, type Restored, type SweepReport } from '../src/index.ts';
+import { CrashedError, World } from './fakes.ts';
+
+const minimumAgeSeconds = 100;
+export const modelPolicy = sweepPolicySchema.parse({
+  schemaVersion: '1.0',
+  name: 'model',
+  minimumAgeSeconds,
+  reportMaxAgeSeconds: 500,
+  settleSeconds: 0,
+  ceiling: { percent: 100 },
+  quarantine: { mode: 'copy', keepSeconds: 100_000 },
+  rules: {
+    runs: { retainSeconds: 300 },
+    orphanedRuns: { retainSeconds: 200 },
+    leakedJobs: { retainSeconds: 200 },
+    objects: { retainSeconds: 200 },
+    requests: { retainSeconds: 200 },
+    deadLetters: { retainSeconds: 200 },
+  },
+});
+
+const runs = 6;
+const object = (digit: number): string => digit.toString(16).repeat(64).slice(0, 64);
+const runOf = (index: number): string => `xva-20260930-rates-${String.fromCharCode(97 + index).repeat(14)}`;
+const packageOf = (index: number): { id: string; objects: readonly string[] } => {
+  const id = object(8 + (index % 6));
+  return { id, objects: [id, object(index % 4), object((index + 1) % 4)] };
+};
+
+const runStep = fc.nat(runs - 1);
+export const stepArbitrary = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('upload' as const), run: runStep }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('post' as const), run: runStep }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('finish' as const),
+      run: runStep,
+      state: fc.constantFrom<RunRecord['state']>('done', 'failed', 'cancelled', 'publishing'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('publish' as const), run: runStep }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('retry' as const), run: runStep }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('pin' as const), run: runStep }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('unpin' as const), run: runStep }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('restore' as const), run: runStep }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('stray' as const), run: runStep }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.nat(400) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('mark' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('sweep' as const), who: fc.nat(1) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant('advance' as const),
+      turns: fc.integer({ min: 1, max: 6 }),
+      pick: fc.nat(7),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const), who: fc.nat(1) }) },
+);
+export type Step = typeof stepArbitrary extends fc.Arbitrary<infer T> ? T : never;
+
+interface Parked {
+  readonly resume: () => void;
+  readonly kill: (error: Error) => void;
+}
+
+/** One sweeper under way: it stops before each of its acts until it is given a turn. */
+interface Sweeper {
+  readonly world: World;
+  parked: Parked[];
+  over: boolean;
+  promise: Promise<void>;
+}
+
+export class BrokenPromise extends Error {
+  override readonly name = 'BrokenPromise';
+}
+
+function demand(holds: boolean, what: string): void {
+  if (!holds) throw new BrokenPromise(what);
+}
+
+/** A world, what the model knows of it, and up to two sweepers that run while all else goes on. */
+export class Model {
+  readonly world = new World();
+  readonly #needed = new Map<string, readonly string[]>();
+  readonly #uploaded = new Map<string, number>();
+  /** Pinned while nobody had begun with it: such a pin always holds. */
+  readonly #pinHolds = new Set<string>();
+  readonly #sweepers: (Sweeper | undefined)[] = [undefined, undefined];
+  #report: SweepReport | undefined;
+  steps = 0;
+  acts: Record<string, number> = {};
+
+  async run(step: Step): Promise<void> {
+    this.steps += 1;
+    this.acts[step.do] = (this.acts[step.do] ?? 0) + 1;
+    const { world } = this;
+    const runId = 'run' in step ? runOf(step.run) : '';
+    const state = world.records.get(runId)?.record.state;
+    switch (step.do) {
+      case 'wait':
+        world.now += step.seconds * 1000;
+        break;
+      case 'upload':
+        this.#upload(step.run);
+        break;
+      case 'post':
+        this.#post(step.run);
+        break;
+      case 'finish':
+        if (state !== undefined && isLive(state)) world.setState(runId, step.state);
+        break;
+      case 'publish':
+        if (state === 'done') world.published.add(runId);
+        break;
+      case 'retry':
+        if (state === 'failed' || state === 'cancelled') world.setState(runId, 'running');
+        break;
+      case 'pin':
+        if (state === undefined) break;
+        world.pinned.add(`run ${runId}`);
+        if (state !== 'sweeping' && state !== 'swept') this.#pinHolds.add(runId);
+        break;
+      case 'unpin':
+        world.pinned.delete(`run ${runId}`);
+        this.#pinHolds.delete(runId);
+        break;
+      case 'restore':
+        await this.#restore(runId);
+        break;
+      case 'stray':
+        world.put(`objects/${object(4 + (step.run % 4))}`, 'nobody needs it');
+        break;
+      case 'mark':
+        this.#report = await mark(world.deps(), modelPolicy, `sweep-${String(world.reports.size).padStart(6, '0')}`);
+        break;
+      case 'sweep':
+        if (this.#report !== undefined && this.#sweepers[step.who] === undefined) this.#start(step.who, this.#report);
+        break;
+      case 'advance':
+        for (let turn = 0; turn < step.turns; turn += 1) await this.#turn(step.pick + turn);
+        break;
+      case 'kill':
+        await this.#kill(step.who);
+        break;
+    }
+    this.#check(step);
+  }
+
+  /** The uploader touches what is there already, so its age starts anew and its version changes. */
+  #upload(index: number): void {
+    const { id, objects } = packageOf(index);
+    for (const name of objects) this.world.put(`objects/${name}`, `content of ${name}`);
+    this.world.packages.set(id, objects);
+    this.#uploaded.set(runOf(index), this.world.now);
+  }
+
+  /** The record follows the upload within the minimum age, or the upload is done again. */
+  #post(index: number): void {
+    const runId = runOf(index);
+    if (this.world.records.has(runId)) return;
+    const at = this.#uploaded.get(runId);
+    if (at === undefined || this.world.now - at >= minimumAgeSeconds * 1000) this.#upload(index);
+    const { id, objects } = packageOf(index);
+    this.world.addRun(runId, 'running', id);
+    this.#needed.set(runId, objects);
+  }
+
+  #start(who: number, report: SweepReport): void {
+    const sweeper: Sweeper = { world: this.world, parked: [], over: false, promise: Promise.resolve() };
+    const deps = this.world.deps(
+      `sweeper ${who}`,
+      () => new Promise<void>((resolve, reject) => void sweeper.parked.push({ resume: resolve, kill: reject })),
+    );
+    sweeper.promise = sweep(deps, modelPolicy, report, {
+      approved: report.reportId,
+      signal: new AbortController().signal,
+    })
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          if (!(error instanceof CrashedError)) throw error;
+        },
+      )
+      .finally(() => {
+        sweeper.over = true;
+        this.#sweepers[who] = undefined;
+      });
+    sweeper.promise.catch(() => undefined);
+    this.#sweepers[who] = sweeper;
+  }
+
+  async #turn(pick: number): Promise<void> {
+    const waiting = this.#sweepers.flatMap((sweeper) => sweeper?.parked.map((parked) => ({ sweeper, parked })) ?? []);
+    const chosen = waiting[pick % Math.max(1, waiting.length)];
+    if (chosen !== undefined) {
+      chosen.sweeper.parked = chosen.sweeper.parked.filter((one) => one !== chosen.parked);
+      chosen.parked.resume();
+    }
+    await settle();
+  }
+
+  /** The process is gone; its leases run out at once, which is the harder case. */
+  async #kill(who: number): Promise<void> {
+    const sweeper = this.#sweepers[who];
+    if (sweeper === undefined) return;
+    while (!sweeper.over) {
+      for (const parked of sweeper.parked.splice(0)) parked.kill(new CrashedError());
+      await settle();
+    }
+    await sweeper.promise;
+    for (const [name, facts] of this.world.containers) this.world.containers.set(name, { ...facts, held: false });
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#sweepers.some((sweeper) => sweeper !== undefined)) await this.#turn(0);
+  }
+
+  async #restore(runId: string): Promise<void> {
+    const { world } = this;
+    const outcomes: Restored[] = [];
+    for await (const one of restore(world.deps(), { runId }, 'model')) outcomes.push(one);
+    const back = outcomes.some(
+      ({ kind, outcome, detail }) => kind === 'run' && outcome === 'restored' && detail.includes('again'),
+    );
+    if (!back) return;
+    this.#pinHolds.add(runId);
+    demand(
+      world.blobs.get(`run-${runId}/a1/shard-0001/task.json`)?.text === `task of ${runId}`,
+      `${runId} came back with other bytes`,
+    );
+    for (const name of this.#needed.get(runId) ?? []) {
+      const told = outcomes.some(({ id, outcome }) => id === `objects/${name}` && outcome === 'gone');
+      const found = world.blobs.get(`objects/${name}`);
+      const noManifest = outcomes.some(({ detail }) => detail.includes('without its package'));
+      demand(
+        told || noManifest || found?.text === `content of ${name}`,
+        `${runId} came back without object ${name}, unsaid`,
+      );
+      // What quarantine no longer has cannot be needed from now on.
+      if (told || noManifest)
+        this.#needed.set(
+          runId,
+          (this.#needed.get(runId) ?? []).filter((one) => world.blobs.has(`objects/${one}`)),
+        );
+    }
+  }
+
+  /** Whatever happened, a run that is live, pinned or unpublished still has all that it needs. */
+  #check(step: Step): void {
+    const { world } = this;
+    for (const [runId, { record }] of world.records) {
+      const unpublished = record.state === 'done' && !world.published.has(runId);
+      const pinned = this.#pinHolds.has(runId) && world.pinned.has(`run ${runId}`);
+      if (!(isLive(record.state) || unpublished || pinned)) continue;
+      const after = `after ${JSON.stringify(step)}: ${runId} (${record.state})`;
+      // A pin that comes between the claim's look and its swap is seen by the second look, before anything goes.
+      demand(record.state !== 'swept' && (record.state !== 'sweeping' || pinned), `${after} was taken`);
+      demand(world.containers.has(record.container), `${after} lost its container`);
+      demand(world.blobs.has(`${record.container}/a1/shard-0001/task.json`), `${after} lost a blob of its container`);
+      for (const name of this.#needed.get(runId) ?? [])
+        demand(world.blobs.has(`objects/${name}`), `${after} lost object ${name}`);
+    }
+  }
+
+  /** Everything ends and is published, time passes: whatever is not pinned must be gone after a few cycles. */
+  async finish(): Promise<void> {
+    const { world } = this;
+    await this.#drain();
+    for (const [runId, { record }] of world.records) {
+      if (isLive(record.state)) world.setState(runId, 'done');
+      world.published.add(runId);
+    }
+    for (let round = 0; round < 5; round += 1) {
+      world.now += 200_000_000;
+      const last = await mark(world.deps(), modelPolicy, `sweep-last${round}`);
+      const signal = new AbortController().signal;
+      await sweep(world.deps(), modelPolicy, last, { approved: last.reportId, signal });
+    }
+    const kept = [...world.records.values()]
+      .filter(({ record }) => record.state !== 'swept')
+      .map(({ record }) => record.runId);
+    demand(
+      kept.every((runId) => world.pinned.has(`run ${runId}`)),
+      `never taken: ${kept.join(', ')}`,
+    );
+    const keptObjects = new Set(kept.flatMap((runId) => packageOf(runIndex(runId)).objects));
+    // Without the manifest of a kept run nothing may be called unreferenced.
+    const blind = kept.some((runId) => !world.blobs.has(`objects/${packageOf(runIndex(runId)).id}`));
+    const left = world.names('objects').filter((name) => !keptObjects.has(name));
+    demand(blind || left.length === 0, `orphans never taken: ${left.join(', ')}`);
+    const containers = [...world.containers.keys()].sort();
+    demand(
+      JSON.stringify(containers) === JSON.stringify(kept.map(runContainerOf).sort()),
+      `containers left: ${containers.join(', ')}`,
+    );
+    demand(
+      [...world.records.values()].every(({ record }) => record.state !== 'sweeping'),
+      'a record stayed in sweeping',
+    );
+    demand(world.names('quarantine').length === 0, 'quarantine was never emptied');
+  }
+}
+
+const runIndex = (runId: string): number => runId.charCodeAt(runId.length - 1) - 97;
+
+/** Lets everything that can go on go on. */
+async function settle(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Histories from a seed until so many steps were made; throws with what replays the failure. */
+export async function explore(
+  seed: number,
+  atLeast: number,
+): Promise<{ steps: number; histories: number; acts: Record<string, number> }> {
+  const acts: Record<string, number> = {};
+  let [steps, histories] = [0, 0];
+  const history = fc.array(stepArbitrary, { minLength: 20, maxLength: 120, size: 'max' });
+  for (let round = 0; steps < atLeast; round += 1) {
+    await fc.assert(
+      fc.asyncProperty(history, async (chosen) => {
+        const model = new Model();
+        for (const step of chosen) await model.run(step);
+        await model.finish();
+        steps += model.steps;
+        histories += 1;
+        for (const [name, count] of Object.entries(model.acts)) acts[name] = (acts[name] ?? 0) + count;
+      }),
+      { numRuns: 20, seed: seed + round, endOnFailure: false },
+    );
+  }
+  return { steps, histories, acts };
+}
