@@ -58,6 +58,7 @@ const fault = (status: number, retryAfterMs?: number) =>
 /** A Batch service in memory: `draw` (in [0, 1)) decides what becomes of each request, `shuffle` of the order of results. */
 function service(draw: () => number, faults: number, limits = { tasks: 100, bytes: 1_000_000 }): Service {
   const tasks = new Map<string, WireTask>();
+  const moods = new Map<string, number>();
   const clock = fakeClock();
   const add = (body: string): { value: object[] } => {
     const { value } = JSON.parse(body) as { value: (WireTask & { id: string })[] };
@@ -86,7 +87,11 @@ function service(draw: () => number, faults: number, limits = { tasks: 100, byte
         const fate = draw();
         if (fate < faults / 4) throw fault(503, 1_000);
         if (fate < faults / 2) throw fault(429);
-        if (fate < (faults * 3) / 4) throw fault(413);
+        // Three in a row for one task would be the truth, not a mood.
+        if (fate < (faults * 3) / 4 && (moods.get(body) ?? 0) < 2) {
+          moods.set(body, (moods.get(body) ?? 0) + 1);
+          throw fault(413);
+        }
         const answer = add(body);
         if (fate < faults) throw fault(0);
         return answer;
@@ -105,7 +110,7 @@ function service(draw: () => number, faults: number, limits = { tasks: 100, byte
       },
       varying: new Set(),
       parallelism: 4,
-      policy: { maxAttempts: 12, baseDelayMs: 100, maxDelayMs: 5_000, deadlineMs: 600_000 },
+      policy: { maxAttempts: 40, baseDelayMs: 100, maxDelayMs: 5_000, deadlineMs: 600_000 },
       clock,
       random: draw,
       signal: undefined,

@@ -20,11 +20,15 @@ export interface PumpOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** A collection on its way. `attempts` counts the tries that failed. */
+/** A single task is too large when so many tries say so: one 413 may be a proxy's mood. */
+const provenTooLarge = 3;
+
+/** A collection on its way. `attempts` counts the tries that failed, `refusals` those of a single task for its size. */
 interface Chunk {
   readonly items: readonly Item[];
   readonly bytes: number;
   readonly attempts: number;
+  readonly refusals: number;
   readonly firstTriedMs: number | undefined;
 }
 
@@ -102,8 +106,8 @@ export class Pump {
     this.#wake();
   }
 
-  #enqueue(items: readonly Item[], attempts = 0, firstTriedMs?: number): void {
-    this.#ready.push({ items, bytes: bodyBytes(items), attempts, firstTriedMs });
+  #enqueue(items: readonly Item[], attempts = 0, firstTriedMs?: number, refusals = 0): void {
+    this.#ready.push({ items, bytes: bodyBytes(items), attempts, refusals, firstTriedMs });
   }
 
   #paused(): boolean {
@@ -165,7 +169,7 @@ export class Pump {
     this.#waiting += 1;
     void clock.sleep(delayMs, this.#stop.signal).then(() => {
       this.#waiting -= 1;
-      this.#enqueue(chunk.items, attempts, chunk.firstTriedMs);
+      this.#enqueue(chunk.items, attempts, chunk.firstTriedMs, chunk.refusals);
       this.#wake();
     });
     return delayMs;
@@ -179,10 +183,10 @@ export class Pump {
       const half = Math.ceil(chunk.items.length / 2);
       this.#enqueue(chunk.items.slice(0, half), chunk.attempts, chunk.firstTriedMs);
       this.#enqueue(chunk.items.slice(half), chunk.attempts, chunk.firstTriedMs);
-    } else if (believed && first !== undefined) {
+    } else if (believed && chunk.refusals + 1 >= provenTooLarge && first !== undefined) {
       const refused: RefusedTask = { index: first.index, taskId: first.id, code: error.code, message: error.detail };
       await this.#options.onSettled({ created: [], existed: [], refused: [refused], again: [], reason: noReason });
-    } else this.#again(chunk, error, error.retryAfterMs);
+    } else this.#again({ ...chunk, refusals: chunk.refusals + 1 }, error, error.retryAfterMs);
   }
 }
 
