@@ -102,24 +102,39 @@ export function rowToRun(row: StoredRow): StoredRun {
   return { record: parseContractText(runRecordSchema, text, `run record ${row.rowKey}`), etag: row.etag };
 }
 
-export type RunTableOptions = Omit<TableStoreOptions, 'table'>;
+export interface RunTableOptions extends Omit<TableStoreOptions, 'table'> {
+  /** Told of a row that holds no valid record, when a list comes upon it; the list goes on without. */
+  readonly onUnreadable?: ((runId: string, error: unknown) => void) | undefined;
+}
+
+const openPartition = 'open';
+/** An index row younger than this may be ahead of its record: it stays whatever the record says. */
+const indexGraceMs = 60_000;
+const readersAtOnce = 16;
 
 /** The run records (table `runs`, partition = as-of date) and pins of the ledger account. */
 export class RunTable {
   readonly #runs: TableStore;
+  readonly #open: TableStore;
   readonly #pins: TableStore;
+  readonly #onUnreadable: (runId: string, error: unknown) => void;
+  /** Runs that were open before there was an index: looked for once in a process's life. */
+  #wholeTableSeen = false;
 
   constructor(options: RunTableOptions) {
     this.#runs = new TableStore({ ...options, table: ledgerTables.runs });
+    this.#open = new TableStore({ ...options, table: ledgerTables.openRuns });
+    this.#onUnreadable = options.onUnreadable ?? (() => undefined);
     this.#pins = new TableStore({ ...options, table: ledgerTables.pins });
   }
 
   async ensure(): Promise<void> {
-    await Promise.all([this.#runs.ensure(), this.#pins.ensure()]);
+    await Promise.all([this.#runs.ensure(), this.#open.ensure(), this.#pins.ensure()]);
   }
 
   /** Writes the record unless the run has one: of two writers one wins. */
   async insert(record: RunRecord): Promise<{ outcome: 'created'; etag: string } | { outcome: 'exists' }> {
+    if (isOpen(record)) await this.#index(record.runId);
     return this.#runs.insert(runToRow(record));
   }
 
@@ -131,6 +146,8 @@ export class RunTable {
 
   /** The new ETag, or undefined when the record is no longer the version `etag`. */
   async swap(record: RunRecord, etag: string): Promise<string | undefined> {
+    // The only way back: a run that was over is queued again.
+    if (record.state === 'queued') await this.#index(record.runId);
     const result = await this.#runs.replace(runToRow(record), etag);
     return result.outcome === 'replaced' ? result.etag : undefined;
   }
@@ -146,9 +163,62 @@ export class RunTable {
     for await (const row of this.#runs.query({ filter })) yield rowToRun(row);
   }
 
-  /** Records of runs that are live, or that ended but may still have something open in Batch. */
-  async *listOpen(): AsyncGenerator<StoredRun> {
-    for await (const row of this.#runs.query({ filter: 'open eq true' })) yield rowToRun(row);
+  /** The index row goes first: a row without an open record is found and removed, an open record without a row is not. */
+  async #index(runId: string): Promise<void> {
+    await this.#open.put({ partitionKey: openPartition, rowKey: runId, properties: { at: new Date().toISOString() } });
+  }
+
+  /**
+   * Records of runs that are live, or that ended but may still have something open in Batch, by the index of open runs;
+   * the first list of a process also looks through the whole table. A row that holds no valid record is told of and left out.
+   *
+   * @param skip runs that need not be read
+   */
+  async *listOpen(skip: (runId: string) => boolean = () => false): AsyncGenerator<StoredRun> {
+    const seen = new Set<string>();
+    let batch: StoredRow[] = [];
+    for await (const row of this.#open.query({ filter: `PartitionKey eq ${filterText(openPartition)}` })) {
+      seen.add(row.rowKey);
+      if (skip(row.rowKey)) continue;
+      batch.push(row);
+      if (batch.length < readersAtOnce) continue;
+      yield* await this.#readOpen(batch);
+      batch = [];
+    }
+    yield* await this.#readOpen(batch);
+    if (this.#wholeTableSeen) return;
+    for await (const row of this.#runs.query({ filter: 'open eq true' })) {
+      if (seen.has(row.rowKey)) continue;
+      await this.#index(row.rowKey);
+      const run = this.#tryRead(row);
+      if (run !== undefined && !skip(row.rowKey)) yield run;
+    }
+    this.#wholeTableSeen = true;
+  }
+
+  async #readOpen(rows: readonly StoredRow[]): Promise<readonly StoredRun[]> {
+    const found = await Promise.all(
+      rows.map(async (index) => {
+        const { partitionKey, rowKey } = runRowKeys(index.rowKey);
+        const row = await this.#runs.get(partitionKey, rowKey);
+        const run = row === undefined ? undefined : this.#tryRead(row);
+        if (run !== undefined && isOpen(run.record)) return run;
+        const unreadable = row !== undefined && run === undefined;
+        const old = Date.now() - Date.parse(String(index.properties['at'])) > indexGraceMs;
+        if (old && !unreadable) await this.#open.delete(openPartition, index.rowKey, index.etag);
+        return undefined;
+      }),
+    );
+    return found.filter((run) => run !== undefined);
+  }
+
+  #tryRead(row: StoredRow): StoredRun | undefined {
+    try {
+      return rowToRun(row);
+    } catch (error) {
+      this.#onUnreadable(row.rowKey, error);
+      return undefined;
+    }
   }
 
   /**
@@ -165,7 +235,8 @@ export class RunTable {
     const runs: StoredRun[] = [];
     for await (const row of this.#runs.query(options)) {
       if (runs.length === limit) return { runs, more: true };
-      runs.push(rowToRun(row));
+      const run = this.#tryRead(row);
+      if (run !== undefined) runs.push(run);
     }
     return { runs, more: false };
   }

@@ -1,6 +1,7 @@
 import { describeRunStore, sampleRecord, startAzurite, type Azurite } from '@xva/testkit';
 import { joinLongText, maxTextLength, splitLongText } from '../src/long-text.ts';
 import { RunTable, TableError, TableStore } from '../src/index.ts';
+import { runToRow } from '../src/run-table.ts';
 
 let azurite: Azurite;
 let store: TableStore;
@@ -129,6 +130,48 @@ describe('RunTable on Azurite', () => {
     const open: string[] = [];
     for await (const { record: found } of runs.listOpen()) open.push(found.runId);
     expect(open.filter((id) => id.includes('-a-'))).toEqual(['xva-20260930-a-1']);
+  });
+
+  it('finds open runs by their index, also those that were there before it, and again after a retry', async () => {
+    const openOf = async (table: RunTable, skip?: (runId: string) => boolean): Promise<readonly string[]> => {
+      const found: string[] = [];
+      for await (const { record } of table.listOpen(skip)) found.push(record.runId);
+      return found.filter((id) => id.includes('-idx-')).sort();
+    };
+    const older = new TableStore({ connectionString: azurite.connectionString, table: 'runs' });
+    await older.insert(runToRow(sampleRecord('xva-20260927-idx-1')));
+    const record = sampleRecord('xva-20260927-idx-2');
+    const inserted = await runs.insert(record);
+    if (inserted.outcome !== 'created') throw new Error('not created');
+    const fresh = new RunTable({ connectionString: azurite.connectionString });
+    expect(await openOf(fresh)).toEqual(['xva-20260927-idx-1', 'xva-20260927-idx-2']);
+    expect(await openOf(fresh)).toEqual(['xva-20260927-idx-1', 'xva-20260927-idx-2']);
+    expect(await openOf(fresh, (runId) => runId.endsWith('-1'))).toEqual(['xva-20260927-idx-2']);
+    const over = { ...record, version: 2, state: 'failed' as const, finishedAt: record.createdAt };
+    const etag = await fresh.swap(over, inserted.etag);
+    expect(await openOf(fresh)).toEqual(['xva-20260927-idx-1']);
+    await fresh.swap({ ...record, version: 3 }, etag ?? '');
+    expect(await openOf(fresh)).toEqual(['xva-20260927-idx-1', 'xva-20260927-idx-2']);
+  });
+
+  it('goes on past a row that holds no valid record, and tells of it', async () => {
+    const rows = new TableStore({ connectionString: azurite.connectionString, table: 'runs' });
+    const { partitionKey, rowKey, properties } = runToRow(sampleRecord('xva-20260926-bad-1'));
+    await rows.insert({ partitionKey, rowKey, properties: { ...properties, record: '{"schemaVersion":"9.9"}' } });
+    const told: string[] = [];
+    const options = {
+      connectionString: azurite.connectionString,
+      onUnreadable: (runId: string) => void told.push(runId),
+    };
+    const table = new RunTable(options);
+    await table.insert(sampleRecord('xva-20260926-good-1'));
+    const open: string[] = [];
+    for await (const { record } of table.listOpen()) open.push(record.runId);
+    expect(open).toContain('xva-20260926-good-1');
+    const page = await table.after({ asOf: '2026-09-26' }, undefined, 10);
+    expect(page.runs.map(({ record }) => record.runId)).toEqual(['xva-20260926-good-1']);
+    expect(new Set(told)).toEqual(new Set(['xva-20260926-bad-1']));
+    await rows.delete(partitionKey, rowKey);
   });
 
   it('stores a plan of thousands of shards', async () => {

@@ -5,6 +5,7 @@ export { withCrashPoints, type CrashPoint } from './crash-points.ts';
 export { unlimited, type Alert, type Capacity, type SubmitDeps } from './deps.ts';
 export { BundleError, ContentConflictError, RequestRefusedError, ResultRefusedError } from './errors.ts';
 export { RunFeed, type FeedOptions } from './feed.ts';
+export { learnFrom } from './learn.ts';
 export { RunLoop, pollDelayMs, type LoopHooks, type LoopOptions } from './loop.ts';
 export { ManifestCache, type ManifestSource } from './manifests.ts';
 export { builtInCostModel, makespanSeconds, planShards, shardSeconds, type PlanLimits } from './plan.ts';

@@ -270,7 +270,8 @@ export class RunLoop {
 
   async #discover(thorough = false): Promise<void> {
     try {
-      for await (const run of this.#deps.runs.listOpen()) {
+      const skip = (runId: string): boolean => !thorough && this.#entries.has(runId);
+      for await (const run of this.#deps.runs.listOpen(skip)) {
         const known = this.#entries.get(run.record.runId);
         if (known !== undefined && !thorough) continue;
         if (isOpen(run.record)) (known ?? this.#enter(run.record.runId)).known = run;

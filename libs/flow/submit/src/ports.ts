@@ -14,8 +14,13 @@ export interface RunStore {
   get(runId: string): Promise<StoredRun | undefined>;
   /** The new ETag, or undefined when the record is no longer the version `etag`. */
   swap(record: RunRecord, etag: string): Promise<string | undefined>;
-  /** Records of runs that are live, or that ended but may still have something open in Batch. */
-  listOpen(): AsyncIterable<StoredRun>;
+  /**
+   * Records of runs that are live, or that ended but may still have something open in Batch. One that cannot be read is
+   * left out and told of elsewhere: it must not hide the others.
+   *
+   * @param skip runs that need not be read
+   */
+  listOpen(skip?: (runId: string) => boolean): AsyncIterable<StoredRun>;
 }
 
 export interface JobSpec {

@@ -16,6 +16,7 @@ import {
 import { readBundle } from './bundles.ts';
 import { swap, type StepResult, type SubmitDeps } from './deps.ts';
 import { BundleError, ContentConflictError, ResultRefusedError } from './errors.ts';
+import { learn } from './learn.ts';
 import type { Blobs, StoredRun } from './ports.ts';
 import { change, failed, reason, withReasons } from './record.ts';
 import { summaryProblems } from './result-checks.ts';
@@ -154,5 +155,7 @@ export async function stepPublishing(deps: SubmitDeps, run: StoredRun): Promise<
     reasons: withReasons(record, other),
   });
   await recordUsage(deps, next, now);
-  return swap(deps, run, next);
+  const written = await swap(deps, run, next);
+  if (written.kind === 'moved') await learn(deps, manifest, next);
+  return written;
 }

@@ -39,6 +39,8 @@ export const ledgerContainers = {
 } as const;
 export const ledgerTables = {
   runs: 'runs',
+  /** Which runs may be open: an index of `runs`, so that finding them does not read every tombstone. */
+  openRuns: 'openruns',
   apiKeys: 'apikeys',
   audit: 'audit',
   pins: 'pins',
