@@ -53,15 +53,20 @@ export function param(call: Call, name: string): string {
   return call.params[name] ?? '';
 }
 
-/** The JSON body; an empty one counts as an empty object. @throws BatchError InvalidRequestBody */
-export function jsonBody(call: Call): unknown {
+/** The JSON object of the body; an empty one counts as an empty object. @throws BatchError InvalidRequestBody */
+export function jsonBody(call: Call): Record<string, unknown> {
   const text = call.body.toString('utf8');
   if (text.trim() === '') return {};
+  let body: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    body = JSON.parse(text);
   } catch (error) {
     throw refusal('InvalidRequestBody', { Reason: error instanceof Error ? error.message : 'not JSON' });
   }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw refusal('InvalidRequestBody', { Reason: 'the body must be a JSON object' });
+  }
+  return body as Record<string, unknown>;
 }
 
 export function header(call: Call, name: string): string | undefined {

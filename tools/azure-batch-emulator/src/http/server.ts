@@ -80,8 +80,17 @@ export class BatchServer {
     this.#accounts = accounts;
     this.#transcript = transcript;
     this.#now = now;
-    this.server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
+    this.server = createServer({ keepAliveTimeout: 120_000, requireHostHeader: false }, (request, response) => {
       void this.#serve(request, response);
+    });
+    // Node would answer an expectation that it does not know by a bare 417.
+    this.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      const value = String(request.headers.expect);
+      const refused = refusal('InvalidHeaderValue', { HeaderName: 'Expect', HeaderValue: value });
+      const base = `http://${request.headers.host ?? 'localhost'}`;
+      const requestId = randomUUID();
+      this.#answer(request, response, this.#errorReply(refused, base, requestId), requestId, false);
+      request.resume();
     });
     this.server.on('clientError', (_error: Error, socket: Socket) => {
       if (!socket.writable) return void socket.destroy();
@@ -126,6 +135,8 @@ export class BatchServer {
       if (fault?.kind === 'reset') return void request.socket.destroy();
       if (fault?.kind === 'status') throw injected(fault);
     } catch (error) {
+      // Who went away in the middle of the body reads no answer.
+      if (request.readableAborted) return;
       reply = this.#errorReply(error, base, requestId);
     }
     this.#transcript.add({

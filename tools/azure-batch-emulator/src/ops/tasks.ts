@@ -13,10 +13,11 @@ import { checkExpand, conditionOf, listReply, pageOf, pick, selectOf } from '../
 import { filterTables } from '../odata/properties.ts';
 import { taskEnded } from '../schedule/decide.ts';
 import type { JobRow, TaskRow } from '../store/rows.ts';
-import { etagOf, httpDate, isoTime, unlimited } from '../time.ts';
+import type { NewTask } from '../store/tasks.ts';
+import { etagOf, httpDate, isoTime, unlimited, type Micros } from '../time.ts';
 import { BatchError, itemError, refusal } from '../wire/errors.ts';
 import { invalid } from '../wire/shape.ts';
-import { taskConstraints, taskShape, type JobSpec, type TaskConstraints, type TaskSpec } from '../wire/specs.ts';
+import { taskPutShape, taskShape, type JobSpec, type TaskConstraints, type TaskSpec } from '../wire/specs.ts';
 import { jobOf } from './jobs.ts';
 import { renderTask } from './render.ts';
 
@@ -36,8 +37,8 @@ function refuseUnlessOpen(job: JobRow): void {
   if (job.state === 'deleting') throw refusal('JobBeingDeleted');
 }
 
-/** Adds one checked task; call in a transaction. @throws BatchError */
-function insert(backend: Backend, job: JobRow, jobSpec: JobSpec, body: unknown): TaskRow {
+/** Checks and adds one task; call in a transaction, and count what was added. @throws BatchError */
+function insert(backend: Backend, job: JobRow, jobSpec: JobSpec, body: unknown, now: Micros): NewTask {
   const given = taskShape(body, '') as TaskSpec;
   if (given.dependsOn !== undefined && jobSpec.usesTaskDependencies !== true) {
     throw refusal('TaskDependenciesNotSpecifiedOnJob');
@@ -49,42 +50,41 @@ function insert(backend: Backend, job: JobRow, jobSpec: JobSpec, body: unknown):
   const fallback = given.constraints === undefined ? (jobSpec.constraints?.maxTaskRetryCount ?? 0) : 0;
   const constraints = { ...defaultConstraints, maxTaskRetryCount: fallback, ...given.constraints };
   const spec: TaskSpec = { ...given, constraints };
-  const added = backend.store.tasks.add(
-    job,
-    {
-      id: spec.id,
-      spec: JSON.stringify(spec),
-      slots: spec.requiredSlots ?? 1,
-      taskIds: spec.dependsOn?.taskIds ?? [],
-      ranges: spec.dependsOn?.taskIdRanges ?? [],
-    },
-    backend.stamps.next(),
-  );
-  if (!added) throw refusal('TaskExists');
-  return backend.store.tasks.find(job.seq, spec.id) as TaskRow;
+  const task = {
+    id: spec.id,
+    spec: JSON.stringify(spec),
+    slots: spec.requiredSlots ?? 1,
+    taskIds: spec.dependsOn?.taskIds ?? [],
+    ranges: spec.dependsOn?.taskIdRanges ?? [],
+  };
+  if (backend.store.tasks.add(job.seq, task, now) === undefined) throw refusal('TaskExists');
+  return task;
 }
 
-const urlOf = (call: Call, job: JobRow, task: TaskRow): string => `${call.base}/jobs/${job.id}/tasks/${task.id}`;
+const urlOf = (call: Call, job: JobRow, id: string): string => `${call.base}/jobs/${job.id}/tasks/${id}`;
 
 const add: Operation = (backend, call) => {
   const body = jsonBody(call);
-  const { job, task } = backend.store.transaction(() => {
+  const { job, task, now } = backend.store.transaction(() => {
     const job = jobOf(backend, call);
     refuseUnlessOpen(job);
-    return { job, task: insert(backend, job, JSON.parse(job.spec) as JobSpec, body) };
+    const now = backend.stamps.next();
+    const task = insert(backend, job, JSON.parse(job.spec) as JobSpec, body, now);
+    backend.store.tasks.counted(job.seq, 1, task.slots);
+    return { job, task, now };
   });
   backend.core.kick(job.account, job.pool_key);
-  const url = urlOf(call, job, task);
-  const headers = { etag: etagOf(task.modified), 'last-modified': httpDate(task.modified) };
+  const url = urlOf(call, job, task.id);
+  const headers = { etag: etagOf(now), 'last-modified': httpDate(now) };
   return { status: 201, headers: { ...headers, dataserviceid: url, location: url } };
 };
 
 const addCollection: Operation = (backend, call) => {
-  const body = jsonBody(call) as { value?: unknown } | null;
-  if (typeof body !== 'object' || !Array.isArray(body?.value)) {
+  const body = jsonBody(call);
+  if (!Array.isArray(body['value'])) {
     throw refusal('MissingRequiredProperty', { PropertyName: 'value' });
   }
-  const items = body.value as unknown[];
+  const items = body['value'] as unknown[];
   if (items.length > maxCollection)
     throw invalid('value', items.length, `it must not have more than ${maxCollection} entries`);
   const word = (status: string): string => (lowerCasing(call.apiVersion) ? status.toLowerCase() : status);
@@ -92,26 +92,26 @@ const addCollection: Operation = (backend, call) => {
     const job = jobOf(backend, call);
     refuseUnlessOpen(job);
     const jobSpec = JSON.parse(job.spec) as JobSpec;
+    // One time for the whole collection: an ETag tells versions of one task apart, not tasks.
+    const now = backend.stamps.next();
+    const added = { status: word('Success'), eTag: etagOf(now), lastModified: isoTime(now) };
+    let count = 0;
+    let slots = 0;
     const results = items.map((item) => {
       try {
-        const task = insert(backend, job, jobSpec, item);
-        const modified = isoTime(task.modified);
-        const location = urlOf(call, job, task);
-        return {
-          status: word('Success'),
-          taskId: task.id,
-          eTag: etagOf(task.modified),
-          lastModified: modified,
-          location,
-        };
+        const task = insert(backend, job, jobSpec, item, now);
+        count += 1;
+        slots += task.slots;
+        return { ...added, taskId: task.id, location: urlOf(call, job, task.id) };
       } catch (error) {
         if (!(error instanceof BatchError)) throw error;
         const id = (item as { id?: unknown } | null)?.id;
         const status = word(error.status >= 500 && error.status !== 501 ? 'ServerError' : 'ClientError');
         const taskId = typeof id === 'string' ? id : '';
-        return { status, taskId, error: itemError(error, call.requestId, backend.stamps.next()) };
+        return { status, taskId, error: itemError(error, call.requestId, now) };
       }
     });
+    if (count > 0) backend.store.tasks.counted(job.seq, count, slots);
     return { job, results };
   });
   backend.core.kick(job.account, job.pool_key);
@@ -146,17 +146,16 @@ const get: Operation = (backend, call) => {
 };
 
 const put: Operation = (backend, call) => {
-  const body = jsonBody(call) as { constraints?: unknown };
-  const given = (body.constraints ?? undefined) === undefined ? {} : taskConstraints(body.constraints, 'constraints');
+  const { constraints: wanted } = taskPutShape(jsonBody(call), '') as { constraints?: TaskConstraints };
   return backend.store.transaction(() => {
     const { job, task } = taskOf(backend, call);
     checkConditions(call, task.modified, 'write');
     if (task.state === 'completed') throw refusal('TaskCompleted');
-    const constraints = { ...defaultConstraints, ...(given as TaskConstraints) };
+    const constraints = { ...defaultConstraints, ...wanted };
     const spec = { ...(JSON.parse(task.spec) as TaskSpec), constraints };
     const now = backend.stamps.next();
     backend.store.tasks.respec(task, JSON.stringify(spec), now);
-    const headers = { etag: etagOf(now), 'last-modified': httpDate(now), dataserviceid: urlOf(call, job, task) };
+    const headers = { etag: etagOf(now), 'last-modified': httpDate(now), dataserviceid: urlOf(call, job, task.id) };
     return { status: 200, headers };
   });
 };

@@ -1,7 +1,7 @@
 import type { Condition } from '../odata/compile.ts';
 import type { Micros } from '../time.ts';
 import type { Database } from './database.ts';
-import type { FailureInfo, JobRow, TaskRow, TaskState } from './rows.ts';
+import type { FailureInfo, TaskRow, TaskState } from './rows.ts';
 
 export interface NewTask {
   readonly id: string;
@@ -43,13 +43,16 @@ export class Tasks {
     this.#db.run(`UPDATE jobs SET ${changes.join(', ')} WHERE seq = ?`, ...slotValues, job);
   }
 
-  /** Adds one task; false when the job has one of this id. */
-  add(job: JobRow, task: NewTask, now: Micros): boolean {
+  /**
+   * Adds one task and gives its number; undefined when the job has one of this id. The job's counts are for the caller to
+   * bring in step (`counted`), once for all that it adds in one transaction.
+   */
+  add(job: number, task: NewTask, now: Micros): number | undefined {
     const key = task.id.toLowerCase();
     const { changes, seq } = this.#db.insert(
       `INSERT INTO tasks (job, id, id_key, spec, slots, waiting, state, state_time, created, modified)
        VALUES (?, ?, ?, ?, ?, 0, 'active', ?, ?, ?) ON CONFLICT DO NOTHING`,
-      job.seq,
+      job,
       task.id,
       key,
       task.spec,
@@ -58,10 +61,14 @@ export class Tasks {
       now,
       now,
     );
-    if (changes === 0) return false;
-    this.#count(job.seq, task.slots, [], ['active']);
-    if (task.taskIds.length > 0 || task.ranges.length > 0) this.#depend(job.seq, seq, task);
-    return true;
+    if (changes === 0) return undefined;
+    if (task.taskIds.length > 0 || task.ranges.length > 0) this.#depend(job, seq, task);
+    return seq;
+  }
+
+  /** Counts tasks that were added. */
+  counted(job: number, tasks: number, slots: number): void {
+    this.#db.run('UPDATE jobs SET n_active = n_active + ?, s_active = s_active + ? WHERE seq = ?', tasks, slots, job);
   }
 
   #depend(job: number, seq: number, task: NewTask): void {

@@ -194,11 +194,13 @@ const dependsOn: Check = (value, path) => {
   return given;
 };
 
-export const taskConstraints: Check = object({
+const taskConstraints: Check = object({
   maxWallClockTime: duration,
   retentionTime: duration,
   maxTaskRetryCount: retries,
 });
+
+export const taskPutShape: Check = object({ constraints: taskConstraints });
 
 export const taskShape: Check = object({
   id: required(identifier),
