@@ -147,11 +147,13 @@ class FxData(_Data):
 
 
 class CreditData(_Data):
-    """Default curves as hazard rates in the base currency."""
+    """Default curves in the base currency, as hazard rates or as par CDS spreads (pillars in whole years)."""
 
     hazard_quote: str
     recovery_quote: str
     pillars: list[Tenor]
+    cds_quote: str
+    cds_pillars: list[Tenor]
 
 
 class FundingData(_Data):

@@ -28,6 +28,7 @@ ADVICE: dict[str, Advice] = {
     "unsupported-base-currency": Advice("the base currency needs a swaption surface", "ask for one of these"),
     "bad-quantile": Advice("the PFE quantile is not between 0 and 1", "ask for one such as 0.95"),
     "bad-grid": Advice("exposure dates do not increase", "order the periods, and let them end in time"),
+    "bad-error-bars": Advice("too few samples to halve", "ask for more samples, or for no error bars"),
     "no-netting-set": Advice("nothing is left to compute", "correct what is refused, or send trades that live"),
     # Netting sets
     "bad-netting-set-id": Advice("an id that cannot name files", "rename the netting set"),

@@ -12,6 +12,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--request", type=Path, metavar="FILE", help="the frozen request, JSON")
     what.add_argument("--matrix", action="store_true", help="print what is supported, as markdown")
+    parser.add_argument("--snapshots", type=Path, metavar="DIR", help="folder of market snapshots")
     parser.add_argument("--out", type=Path, metavar="DIR", help="an empty or new folder for the package")
 
 
@@ -21,6 +22,7 @@ def execute(args: argparse.Namespace) -> int:
     from xva_engine.generate.matrix import matrix_markdown  # noqa: PLC0415
     from xva_engine.generate.package import PackageRefusedError, generate  # noqa: PLC0415
     from xva_engine.generate.request import parse_request  # noqa: PLC0415
+    from xva_engine.generate.snapshots import SnapshotFolder  # noqa: PLC0415
 
     if args.matrix:
         sys.stdout.write(matrix_markdown())
@@ -29,7 +31,8 @@ def execute(args: argparse.Namespace) -> int:
         sys.stderr.write("xva-engine generate: --out must name an empty or new folder\n")
         return EXIT_CODES["usage"]
     try:
-        package = generate(parse_request(args.request.read_bytes()))
+        snapshots = SnapshotFolder(args.snapshots) if args.snapshots is not None else None
+        package = generate(parse_request(args.request.read_bytes()), snapshots=snapshots)
     except OSError as error:
         sys.stderr.write(f"xva-engine generate: {error}\n")
         return EXIT_CODES["usage"]

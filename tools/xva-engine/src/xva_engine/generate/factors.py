@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xva_engine.data import Catalogue, CurrencyData
+from xva_engine.generate.credit import CreditBook, CreditSource
 from xva_engine.generate.documents.netting import BookedSet
 from xva_engine.generate.trades import TradeView
 
@@ -47,7 +48,8 @@ class Factors:
     fx_pairs: tuple[tuple[str, str], ...]
     """Pairs with an FX convention."""
     collateral_indices: tuple[str, ...]
-    credit_names: tuple[str, ...]
+    credit: tuple[CreditSource, ...]
+    """Every name with a default curve, sorted by name."""
 
     @property
     def foreign(self) -> tuple[CurrencyData, ...]:
@@ -65,7 +67,7 @@ class Factors:
         return tuple(self.catalogue.pair(self.base, currency.code) for currency in self.foreign)
 
 
-def union(catalogue: Catalogue, base: str, own_name: str, parts: Iterable[SetFactors]) -> Factors:
+def union(catalogue: Catalogue, base: str, own_name: str, parts: Iterable[SetFactors], credit: CreditBook) -> Factors:
     """The factor set of a run with these netting sets."""
     sets = list(parts)
     codes = sorted({code for part in sets for code in part.currencies} - {base})
@@ -83,5 +85,5 @@ def union(catalogue: Catalogue, base: str, own_name: str, parts: Iterable[SetFac
         volatility_pairs=tuple(sorted(base_pairs.union(*(part.option_pairs for part in sets)))),
         fx_pairs=tuple(sorted(base_pairs.union(*(part.option_pairs | part.fx_indices for part in sets)))),
         collateral_indices=tuple(sorted({name for part in sets for name in part.collateral_indices})),
-        credit_names=tuple(sorted({own_name, *(part.counterparty for part in sets)})),
+        credit=tuple(credit.source(name) for name in sorted({own_name, *(part.counterparty for part in sets)})),
     )

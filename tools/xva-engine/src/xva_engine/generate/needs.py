@@ -11,7 +11,7 @@ from xva_engine.contracts import Quote
 from xva_engine.data import Catalogue
 from xva_engine.generate.defects import Defect
 
-Kind = Literal["rate", "spot", "lognormal-volatility", "normal-volatility", "hazard", "recovery"]
+Kind = Literal["rate", "spot", "lognormal-volatility", "normal-volatility", "hazard", "spread", "recovery"]
 
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _RANGES: dict[Kind, tuple[Decimal, Decimal]] = {
@@ -20,6 +20,7 @@ _RANGES: dict[Kind, tuple[Decimal, Decimal]] = {
     "lognormal-volatility": (Decimal(0), Decimal(5)),
     "normal-volatility": (Decimal(0), Decimal("0.2")),
     "hazard": (Decimal("-1e-18"), Decimal(10)),
+    "spread": (Decimal(0), Decimal("0.5")),
     "recovery": (Decimal("-1e-18"), Decimal(1)),
 }
 """Exclusive bounds. They catch a percentage where a fraction belongs; hazard and recovery may be zero."""
@@ -59,12 +60,14 @@ def option_need(catalogue: Catalogue, pair: tuple[str, str]) -> Need:
     return Need(f"FX volatility {''.join(pair)}", tuple((key, "lognormal-volatility") for key in keys))
 
 
-def credit_need(catalogue: Catalogue, base: str, name: str) -> Need:
-    """Default curve and recovery rate of a name."""
-    credit = catalogue.market.credit
-    hazards = hazard_keys(catalogue, base, name)
-    recovery = credit.recovery_quote.format(name=name, currency=base)
-    return Need(f"default curve of {name}", (*((key, "hazard") for key in hazards), (recovery, "recovery")))
+def credit_need(catalogue: Catalogue, base: str, curve_of: str, name: str, cds: bool) -> Need:
+    """Default curve and recovery rate that a name has of its own or of another's."""
+    quotes: list[tuple[str, Kind]] = [
+        (key, "spread" if cds else "hazard") for key in (cds_keys if cds else hazard_keys)(catalogue, base, curve_of)
+    ]
+    quotes.append((recovery_key(catalogue, base, curve_of), "recovery"))
+    owner = f"default curve of {curve_of}"
+    return Need(owner if curve_of == name else f"{owner}, the proxy of {name},", tuple(quotes))
 
 
 def funding_need(catalogue: Catalogue, base: str, own_name: str) -> Need:
@@ -90,6 +93,17 @@ def hazard_keys(catalogue: Catalogue, base: str, name: str) -> list[str]:
     """Quote keys of a name's default curve."""
     credit = catalogue.market.credit
     return [credit.hazard_quote.format(name=name, currency=base, pillar=pillar) for pillar in credit.pillars]
+
+
+def cds_keys(catalogue: Catalogue, base: str, name: str) -> list[str]:
+    """Quote keys of a name's CDS spreads, in the order of maturity."""
+    credit = catalogue.market.credit
+    return [credit.cds_quote.format(name=name, currency=base, pillar=pillar) for pillar in credit.cds_pillars]
+
+
+def recovery_key(catalogue: Catalogue, base: str, name: str) -> str:
+    """Quote key of a name's recovery rate."""
+    return catalogue.market.credit.recovery_quote.format(name=name, currency=base)
 
 
 def funding_curves(catalogue: Catalogue, own_name: str) -> tuple[str, str]:
@@ -122,6 +136,9 @@ class QuoteBook:
     def __len__(self) -> int:
         return len(self._values)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
     def text(self, key: str) -> str:
         """The quote as it was given; a value written in several ways is given in the first of their order."""
         return self._values[key][0]
@@ -151,7 +168,11 @@ class QuoteBook:
     def _find(self, key: str, kind: Kind, what: str) -> Defect | None:
         texts = self._values.get(key)
         if texts is None:
-            code = {"hazard": "missing-default-curve", "recovery": "missing-recovery"}.get(kind, "missing-quote")
+            code = {
+                "hazard": "missing-default-curve",
+                "spread": "missing-default-curve",
+                "recovery": "missing-recovery",
+            }.get(kind, "missing-quote")
             return Defect(key, code, f"quote {key} is missing, which {what} needs")
         if self._differ(texts):
             return Defect(key, "duplicate-quote", f"quote {key} has several values: {', '.join(texts)}")

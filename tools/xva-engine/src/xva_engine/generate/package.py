@@ -1,12 +1,14 @@
 """A frozen request becomes an input package: the engine's files and the manifest that names them."""
 
 import datetime
+from collections import defaultdict
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from xva_engine import __version__
 from xva_engine.contracts import (
     ContractWarning,
+    CreditCurve,
     FrozenRequest,
     Manifest,
     NameVersion,
@@ -16,8 +18,11 @@ from xva_engine.contracts import (
     Part,
     PartRole,
     ProblemError,
+    Provenance,
     Refusal,
     RefusedNettingSet,
+    RunSettings,
+    SnapshotUsed,
     package_id_of,
     sha256_hex,
     shared_input_hash_of,
@@ -28,12 +33,13 @@ from xva_engine.generate.documents import text
 from xva_engine.generate.documents.conventions import conventions
 from xva_engine.generate.documents.curve_config import curve_config
 from xva_engine.generate.documents.netting import netting
-from xva_engine.generate.documents.portfolio import portfolio
+from xva_engine.generate.documents.portfolio import BookedTrade, portfolio
 from xva_engine.generate.documents.pricing_engine import pricing_engine
 from xva_engine.generate.documents.setup import FILES, INPUT_FOLDER, setup
 from xva_engine.generate.documents.simulation import simulation
 from xva_engine.generate.documents.todays_market import todays_market
 from xva_engine.generate.review import Accepted, Review, review
+from xva_engine.generate.snapshots import Snapshot, SnapshotFolder, SnapshotRefusedError
 from xva_engine.generate.trades import PRODUCTS
 from xva_engine.preflight import preflight
 
@@ -74,12 +80,20 @@ class Package:
     files: dict[str, bytes]
 
 
-def generate(request: FrozenRequest, catalogue: Catalogue = CATALOGUE) -> Package:
+def generate(
+    request: FrozenRequest, catalogue: Catalogue = CATALOGUE, snapshots: SnapshotFolder | None = None
+) -> Package:
     """The package of a request: the same bytes for the same request, in whatever order its lists came.
+
+    `snapshots` is where the market snapshot is that the request may name.
 
     Raises PackageRefusedError with every defect when no netting set is left, when something that all netting sets need
     is wrong, or when the request is strict and anything is refused.
     """
+    snapshot = _snapshot_of(request, snapshots)
+    if snapshot is not None:
+        values = {"quotes": request.quotes + snapshot.quotes, "fixings": request.fixings + snapshot.fixings}
+        request = request.model_copy(update=values)
     outcome = review(catalogue, request)
     if outcome.accepted is None:
         errors = outcome.findings.whole | {found.defect for found in outcome.findings.sets}
@@ -90,7 +104,7 @@ def generate(request: FrozenRequest, catalogue: Catalogue = CATALOGUE) -> Packag
         Part(path=path, size=len(content), sha256=sha256_hex(content), role=role)
         for path, (role, content) in sorted(files.items())
     ]
-    manifest = _manifest(catalogue, request, outcome, outcome.accepted, parts)
+    manifest = _manifest(request, outcome, outcome.accepted, parts, snapshot)
     contents = {path: content for path, (_, content) in sorted(files.items())}
     return Package(manifest, manifest.canonical_bytes(), package_id_of(manifest), contents)
 
@@ -119,13 +133,52 @@ def _files(catalogue: Catalogue, request: FrozenRequest, found: Accepted) -> dic
         "netting": netting(found.netting_sets),
         "portfolio": portfolio(found.trades),
     }
+    if request.settings.error_bars:
+        coarse = request.settings.model_copy(update=error_bar_settings(request.settings))
+        contents["error-bar-setup"] = setup(as_of, found.factors, coarse, FILES["error-bar-simulation"])
+        contents["error-bar-simulation"] = simulation(found.factors, coarse, found.grid)
     return {f"{INPUT_FOLDER}/{FILES[role]}": (role, content) for role, content in contents.items()}
 
 
+def error_bar_settings(settings: RunSettings) -> dict[str, int]:
+    """Samples and seed of the rerun that error bars come from: half as many, and another scramble of the sequence."""
+    return {"samples": settings.samples // 2, "seed": settings.seed % (2**31 - 1) + 1}
+
+
+def _snapshot_of(request: FrozenRequest, snapshots: SnapshotFolder | None) -> Snapshot | None:
+    wanted, as_of = request.market_snapshot, request.request_key.as_of
+    if wanted is None:
+        return None
+    if snapshots is None:
+        message = f"market snapshot {wanted.name} of {as_of}: there is no folder of snapshots here"
+        raise PackageRefusedError([Defect(wanted.name, "unknown-snapshot", message)])
+    try:
+        return snapshots.find(as_of, wanted)
+    except SnapshotRefusedError as error:
+        raise PackageRefusedError(error.defects) from error
+
+
+def _snapshot_used(found: Accepted, snapshot: Snapshot | None) -> SnapshotUsed | None:
+    if snapshot is None:
+        return None
+    keys = {quote.key for quote in snapshot.quotes}
+    days = {(fixing.index, fixing.date) for fixing in snapshot.fixings}
+    return SnapshotUsed(
+        name=snapshot.name,
+        as_of=snapshot.as_of,
+        sha256=snapshot.sha256,
+        quotes=len(keys & set(found.quotes)),
+        fixings=len(days & {(index, day.isoformat()) for index, day in found.fixings}),
+    )
+
+
 def _manifest(
-    catalogue: Catalogue, request: FrozenRequest, outcome: Review, found: Accepted, parts: list[Part]
+    request: FrozenRequest, outcome: Review, found: Accepted, parts: list[Part], snapshot: Snapshot | None
 ) -> Manifest:
     settings = request.settings
+    trades_of: dict[str, list[BookedTrade]] = defaultdict(list)
+    for trade in found.trades:
+        trades_of[trade.netting_set_id].append(trade)
     sets = [
         PackagedNettingSet(
             id=item.id,
@@ -137,8 +190,7 @@ def _manifest(
                     trade_type=trade.trade_type,
                     cost_nanos=PRODUCTS[trade.trade_type].cost_nanos,
                 )
-                for trade in found.trades
-                if trade.netting_set_id == item.id
+                for trade in trades_of[item.id]
             ],
             gross_notional=f"{outcome.gross[item.id]:f}",
         )
@@ -179,6 +231,14 @@ def _manifest(
             ContractWarning(code=item.code, subject=item.subject, message=item.sentence)
             for item in sorted(outcome.findings.warnings)
         ],
+        provenance=Provenance(
+            market_snapshot=_snapshot_used(found, snapshot),
+            credit=[
+                CreditCurve(name=item.name, curve_of=item.curve_of, kind=item.kind, reason=item.reason or None)
+                for item in found.factors.credit
+            ],
+            what_if=found.what_if,
+        ),
     )
 
 

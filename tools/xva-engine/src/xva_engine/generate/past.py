@@ -34,6 +34,11 @@ class FixingBook:
                 days[index, code].append(day)
         return [_defect(index, code, found) for (index, code), found in days.items()]
 
+    def contradictions(self) -> list[Defect]:
+        """Every fixing that is no number or has several values."""
+        keys = ((index, datetime.date.fromisoformat(day)) for index, day in self._values)
+        return self.defects(keys)
+
     def _fault(self, index: str, day: datetime.date) -> str:
         texts = self._values.get((index, day.isoformat()))
         if texts is None:

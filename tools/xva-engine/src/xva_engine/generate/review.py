@@ -2,11 +2,12 @@
 
 import datetime
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
-from xva_engine.contracts import FrozenRequest
+from xva_engine.contracts import FrozenRequest, WhatIf, WhatIfSets
 from xva_engine.data import Catalogue
+from xva_engine.generate.credit import CreditBook
 from xva_engine.generate.dates import FIRST_DAY, LAST_DAY, add_period, is_business_day
 from xva_engine.generate.defects import Findings
 from xva_engine.generate.documents.netting import BookedSet
@@ -17,7 +18,6 @@ from xva_engine.generate.grid import Grid, choose_grid, grid_dates, is_increasin
 from xva_engine.generate.needs import (
     Need,
     QuoteBook,
-    credit_need,
     currency_need,
     funding_need,
     index_need,
@@ -27,8 +27,11 @@ from xva_engine.generate.needs import (
 from xva_engine.generate.past import FixingBook
 from xva_engine.generate.review_sets import review_netting_sets
 from xva_engine.generate.review_trades import review_trades
+from xva_engine.generate.what_if import BookAsItIs, compare, frozen_trades
 
 CENT = Decimal("0.01")
+MOST_COARSE = 4
+"""Fewer samples cannot be halved in a meaningful way."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Accepted:
     grid: Grid
     quotes: dict[str, str]
     fixings: dict[tuple[str, datetime.date], str]
+    what_if: WhatIfSets | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class _Reviewer:
         self.as_of = datetime.date.fromisoformat(request.request_key.as_of)
         self.quotes = QuoteBook(request.quotes)
         self.fixings = FixingBook(request.fixings)
+        self.credit = CreditBook(catalogue, self.base, self.quotes, request.credit_proxies or [])
         self.findings = Findings()
         self.counts = Counter(trade.netting_set_id for trade in request.trades)
 
@@ -84,8 +89,12 @@ class _Reviewer:
         needs = {set_id: self._needs(part) for set_id, part in parts.items()} if known_base else {}
         common = self._common_needs() if known_base else []
         self.findings.whole.update(defect for need in common for defect in self.quotes.defects(need))
+        if known_base:
+            self.findings.whole.update(self.credit.defects(self.request.settings.dva_name))
         for set_id, found in needs.items():
             self._review_market(set_id, found, live[set_id])
+            for defect in self.credit.defects(sets[set_id].counterparty):
+                self.findings.refuse_set(set_id, defect.code, defect.subject, defect.message)
         remaining = sorted(set(live) - self.findings.refused_sets)
         if not remaining and not self.findings.whole:
             message = "no netting set is left to compute" if live else "no netting set has a live trade"
@@ -96,9 +105,39 @@ class _Reviewer:
             return Review(self.findings, None, refused, {})
         accepted = self._accept([(sets[set_id], live[set_id], parts[set_id]) for set_id in remaining])
         wanted = [*common, *(need for set_id in remaining for need in needs[set_id])]
+        wanted += [self.credit.need(source.name) for source in accepted.factors.credit]
         accepted.quotes.update(self._texts(wanted))
-        gross = {set_id: self._gross(live[set_id]) or Decimal(0) for set_id in remaining}
-        return Review(self.findings, accepted, refused, gross)
+        if self.request.what_if is not None:
+            return self._what_if(self.request.what_if, accepted, sets)
+        return Review(self.findings, accepted, refused, self._gross_of(accepted))
+
+    def _what_if(self, what_if: WhatIf, book: Accepted, sets: dict[str, BookedSet]) -> Review:
+        """The book narrowed to one netting set, and that set with other trades; any defect refuses the request."""
+        found = Findings()
+        added = review_trades(self.catalogue, self.as_of, frozen_trades(what_if), sets, found)
+        self.findings.whole.update(item.defect for item in found.sets)
+        keys = {key for trade in added for key in trade.view.fixings}
+        self.findings.whole.update(self.fixings.defects(keys))
+        known = frozenset({*sets, *(trade.trade_id for trade in self.request.trades)})
+        as_it_is = BookAsItIs(book.netting_sets, book.trades, book.factors, book.grid, known)
+        compared = compare(what_if, as_it_is, added, self.findings)
+        if compared is None or self.findings.whole:
+            return Review(self.findings, None, {}, {})
+        self.findings.sets.clear()  # of other netting sets, which are not in the package
+        accepted = replace(
+            book,
+            netting_sets=compared.netting_sets,
+            trades=compared.trades,
+            fixings=book.fixings | {key: self.fixings.text(key) for key in compared.fixings},
+            what_if=compared.names,
+        )
+        return Review(self.findings, accepted, {}, self._gross_of(accepted))
+
+    def _gross_of(self, accepted: Accepted) -> dict[str, Decimal]:
+        trades: dict[str, list[BookedTrade]] = defaultdict(list)
+        for trade in accepted.trades:
+            trades[trade.netting_set_id].append(trade)
+        return {set_id: self._gross(found) or Decimal(0) for set_id, found in trades.items()}
 
     def _review_settings(self) -> bool:
         """Notes what spoils the package; True if the market can be looked at."""
@@ -110,6 +149,9 @@ class _Reviewer:
         elif not is_business_day(currency.calendar, self.as_of):
             message = f"as-of date {self.as_of} ({self.as_of:%A}) is no business day of {currency.calendar}"
             refuse("as-of-not-business-day", self.as_of.isoformat(), message)
+        if settings.error_bars and settings.samples < MOST_COARSE:
+            message = f"error bars need at least {MOST_COARSE} samples, not {settings.samples}"
+            refuse("bad-error-bars", "samples", message)
         if not 0 < Decimal(settings.quantile) < 1:
             refuse("bad-quantile", "quantile", f"quantile {settings.quantile} is not between 0 and 1")
         last = max((add_period(self.as_of, tenor) for tenor in settings.grid), default=self.as_of)
@@ -133,7 +175,6 @@ class _Reviewer:
         own, base = self.request.settings.dva_name, self.base
         return [
             currency_need(self.catalogue, base, base),
-            credit_need(self.catalogue, base, own),
             funding_need(self.catalogue, base, own),
         ]
 
@@ -144,7 +185,6 @@ class _Reviewer:
             *(currency_need(catalogue, base, code) for code in currencies),
             *(index_need(catalogue, name) for name in sorted(part.indices)),
             *(option_need(catalogue, pair) for pair in sorted(part.option_pairs)),
-            credit_need(catalogue, base, part.counterparty),
         ]
 
     def _review_market(self, set_id: str, needs: list[Need], trades: list[BookedTrade]) -> None:
@@ -193,12 +233,15 @@ class _Reviewer:
             return value.quantize(CENT, ROUND_HALF_EVEN)
 
     def _accept(self, found: list[tuple[BookedSet, list[BookedTrade], SetFactors]]) -> Accepted:
-        factors = union(self.catalogue, self.base, self.request.settings.dva_name, (part for _, _, part in found))
+        factors = union(
+            self.catalogue, self.base, self.request.settings.dva_name, (part for _, _, part in found), self.credit
+        )
         trades = sorted((trade for _, live, _ in found for trade in live), key=lambda trade: trade.trade_id)
         longest = max(trade.view.maturity for trade in trades)
         calendar = simulation_calendar(factors)
         grid = choose_grid(self.catalogue, self.request.settings.grid, self.as_of, calendar, longest)
         self._warn(factors, grid, trades, longest)
+        self._warn_of_credit(factors)
         fixings = {key for trade in trades for key in trade.view.fixings}
         return Accepted(
             netting_sets=[item for item, _, _ in found],
@@ -213,6 +256,14 @@ class _Reviewer:
         keys = {key for need in needs for key, _ in need.quotes}
         self._warn_of_unused(keys)
         return {key: self.quotes.text(key) for key in keys}
+
+    def _warn_of_credit(self, factors: Factors) -> None:
+        for source in factors.credit:
+            if source.curve_of != source.name:
+                message = f"{source.name} has the default curve and recovery rate of {source.curve_of}: {source.reason}"
+                self.findings.warn("credit-proxy", source.name, message)
+        for name in sorted(self.credit.proxied - {source.name for source in factors.credit}):
+            self.findings.warn("unused-credit-proxy", name, f"{name} has a credit proxy, but nothing here needs it")
 
     def _warn(self, factors: Factors, grid: Grid, trades: list[BookedTrade], longest: datetime.date) -> None:
         for currency in factors.currencies:

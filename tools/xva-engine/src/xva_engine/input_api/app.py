@@ -1,5 +1,6 @@
 """Routes of the input API."""
 
+import asyncio
 import hmac
 import json
 import logging
@@ -14,13 +15,16 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from xva_engine import __version__
 from xva_engine.contracts import sha256_hex
+from xva_engine.generate.snapshots import SnapshotFolder
 from xva_engine.input_api import documentation
 from xva_engine.input_api.metrics import Metrics
 from xva_engine.input_api.pool import BusyError, DiedError, PoolSettings, TooSlowError, WorkerPool
 from xva_engine.input_api.problems import MEDIA_TYPE, ApiError, problem_response
+from xva_engine.input_api.snapshot_routes import add_snapshot_routes
 from xva_engine.input_api.store import NotStoredError, PackageStore
 
 CHUNK_BYTES = 256 * 1024
@@ -29,11 +33,12 @@ _OPEN_ROUTES = ("/healthz", "/readyz", "/metrics", "/openapi.json")
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """`api_key` is what callers send as `x-api-key`; a request body has at most `most_body_bytes`."""
+    """`api_key` is what callers send as `x-api-key`. A body has at most `most_body_bytes`, within `body_seconds`."""
 
     api_key: str
     pool: PoolSettings
     most_body_bytes: int
+    body_seconds: float = 60.0
 
     def __repr__(self) -> str:
         return f"ApiSettings(api_key=***, pool={self.pool}, most_body_bytes={self.most_body_bytes})"
@@ -48,6 +53,7 @@ class InputApi:
         self._metrics = Metrics()
         self._store = PackageStore(settings.pool.folder, settings.pool.most_bytes)
         self.pool = WorkerPool(settings.pool)
+        self.snapshots = SnapshotFolder(settings.pool.snapshots)
 
     async def around(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         """Authorises, counts and logs every request; an unexpected error becomes a problem like any other."""
@@ -73,12 +79,16 @@ class InputApi:
 
     async def create_package(self, request: Request) -> Response:
         """`POST /v1/packages`."""
-        content = await _body(request, self._settings.most_body_bytes)
+        if self.pool.full:  # told before the body is read
+            raise ApiError(503, "busy", f"{self.pool.waiting} requests are waiting", retry_after_seconds=1)
+        content = await self.body(request)
         request.state.fields |= _ids_of(content)
         started = time.monotonic()
         answer = await self._generate(content)
         kind, result = answer[:1], answer[1:]
-        self._metrics.package({b"P": "packaged", b"R": "refused"}.get(kind, "failed"), time.monotonic() - started)
+        self._metrics.package(
+            {b"P": "packaged", b"R": "refused", b"L": "too-much"}.get(kind, "failed"), time.monotonic() - started
+        )
         if kind == b"P":
             package_id = sha256_hex(result)
             request.state.fields["packageId"] = package_id
@@ -86,9 +96,17 @@ class InputApi:
         if kind == b"R":
             problem = {**json.loads(result), "requestId": request.state.fields["requestId"]}
             request.state.fields |= {"code": "package-refused", "defects": len(problem["errors"])}
+            self._metrics.refused(error["code"] for error in problem["errors"])
             return Response(json.dumps(problem, ensure_ascii=False), 422, None, MEDIA_TYPE)
+        if kind == b"L":
+            limit = json.loads(result)
+            raise ApiError(413, limit["code"], limit["detail"])
         self._logger.error("generator failed", extra={"fields": {**request.state.fields, "error": result.decode()}})
         raise _internal()
+
+    async def body(self, request: Request) -> bytes:
+        """The request's body within its limits of size and time."""
+        return await _body(request, self._settings.most_body_bytes, self._settings.body_seconds)
 
     async def _generate(self, content: bytes) -> bytes:
         try:
@@ -124,7 +142,13 @@ class InputApi:
     async def read_metrics(self) -> Response:
         """Counters and gauges."""
         cached = await run_in_threadpool(self._store.total_bytes)
-        return PlainTextResponse(self._metrics.text({"cache_bytes": cached, "workers_busy": self.pool.busy}))
+        gauges = {
+            "cache_bytes": cached,
+            "workers": self.pool.alive,
+            "workers_busy": self.pool.busy,
+            "requests_waiting": self.pool.waiting,
+        }
+        return PlainTextResponse(self._metrics.text(gauges), media_type="text/plain; version=0.0.4")
 
 
 def create_app(settings: ApiSettings, logger: logging.Logger) -> FastAPI:
@@ -153,6 +177,7 @@ def create_app(settings: ApiSettings, logger: logging.Logger) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.post("/v1/packages", **documentation.CREATE_PACKAGE)(api.create_package)
     app.get("/v1/packages/{package_id}/objects/{object_hash}", **documentation.GET_OBJECT)(api.get_object)
+    add_snapshot_routes(app, api.snapshots, api.body)
     app.get("/healthz", include_in_schema=False)(api.healthz)
     app.get("/readyz", include_in_schema=False)(api.readyz)
     app.get("/metrics", include_in_schema=False)(api.read_metrics)
@@ -189,17 +214,26 @@ def _authorise(request: Request, api_key: str) -> None:
         raise ApiError(401, "unauthorized", "send the API key as x-api-key")
 
 
-async def _body(request: Request, most_bytes: int) -> bytes:
-    """The whole body; an announced or actual excess ends it before it is in memory."""
+async def _body(request: Request, most_bytes: int, most_seconds: float) -> bytes:
+    """The whole body; an announced or actual excess, or a trickle, ends it before it is in memory."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise ApiError(415, "unsupported-encoding", f"content-encoding {encoding[:40]!r} is not taken: send it plain")
     too_big = ApiError(413, "request-too-big", f"a request has at most {most_bytes} bytes")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > most_bytes:
         raise too_big
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > most_bytes:
-            raise too_big
+    try:
+        async with asyncio.timeout(most_seconds):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > most_bytes:
+                    raise too_big
+    except TimeoutError:
+        raise ApiError(408, "body-too-slow", f"the body did not come in {most_seconds:g} s") from None
+    except ClientDisconnect:
+        raise ApiError(400, "body-cut-short", "the caller went away before the body was there") from None
     return bytes(content)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from xva_engine.contracts import FrozenRequest, Manifest, PackageProblem, Problem
 from xva_engine.contracts.base import Contract
+from xva_engine.generate.snapshots import SnapshotContent
 
 DESCRIPTION = (
     "Turns a frozen request into an input package for Open Source Risk Engine: a manifest, and parts that are named by "
@@ -129,6 +130,23 @@ def _problem(
     return {"description": description, "content": {"application/problem+json": media}}
 
 
+SNAPSHOT_EXAMPLE: dict[str, Any] = {
+    "quotes": [{"key": "FX/RATE/EUR/USD", "value": "1.1725"}],
+    "fixings": [{"index": "EUR-ESTER", "date": "2026-09-29", "value": "0.01801"}],
+}
+_DESCRIBED_EXAMPLE = {"name": "EOD", "asOf": "2026-09-30", "sha256": _SHA, "quotes": 1, "fixings": 1}
+_TEXT = {"type": "string"}
+_DESCRIBED_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "asOf", "sha256", "quotes", "fixings"],
+    "properties": {
+        "name": _TEXT,
+        "asOf": _TEXT,
+        "sha256": _TEXT,
+        "quotes": {"type": "integer"},
+        "fixings": {"type": "integer"},
+    },
+}
 _KEY_PARAMETER = {"name": "x-api-key", "in": "header", "required": True, "schema": {"type": "string"}}
 COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
     401: _problem("The API key is missing or wrong (`unauthorized`)."),
@@ -143,7 +161,12 @@ CREATE_PACKAGE: dict[str, Any] = {
             "description": "The manifest.",
             "content": {"application/json": {"schema": _schema(Manifest), "example": MANIFEST_EXAMPLE}},
         },
-        413: _problem("The body is too big (`request-too-big`)."),
+        408: _problem("The body came too slowly (`body-too-slow`)."),
+        413: _problem(
+            "The body is too big (`request-too-big`), or holds more than one package may (`too-many-trades`, "
+            "`too-many-values`, `too-much-memory`): split the book."
+        ),
+        415: _problem("Only plain bodies are taken (`unsupported-encoding`)."),
         422: _problem("The request gives no package (`package-refused`).", PackageProblem, PROBLEM_EXAMPLE),
         503: _problem("Try again after `Retry-After` (`busy`, `generator-died`)."),
         504: _problem("The package took longer than it may (`too-slow`)."),
@@ -170,6 +193,64 @@ GET_OBJECT: dict[str, Any] = {
             "Not there. `package-not-cached`, `object-not-cached`: post the request again. `object-not-in-package`: "
             "the manifest does not name it."
         ),
+    },
+    "openapi_extra": {"parameters": [_KEY_PARAMETER]},
+}
+_DESCRIBED = {"application/json": {"schema": _DESCRIBED_SCHEMA, "example": _DESCRIBED_EXAMPLE}}
+_BAD_NAME = _problem("The name or the as-of date is none (`bad-snapshot-name`, `bad-as-of`).")
+PUT_SNAPSHOT: dict[str, Any] = {
+    "summary": "Upload a market snapshot",
+    "description": (
+        "Quotes and fixings that requests of that as-of date may name as `marketSnapshot`. A snapshot never changes: "
+        "the same content again is fine, other content is a conflict. Its hash is of the sorted values."
+    ),
+    "operation_id": "putMarketSnapshot",
+    "status_code": 201,
+    "responses": {
+        200: {"description": "It was there already, with the same content.", "content": _DESCRIBED},
+        201: {"description": "It is stored.", "content": _DESCRIBED},
+        400: _BAD_NAME,
+        409: _problem("It is there with other content (`snapshot-exists`): use another name."),
+        413: _problem("The body is too big (`request-too-big`)."),
+        422: _problem("Values that are none or contradictory (`snapshot-refused`), each named.", PackageProblem),
+    },
+    "openapi_extra": {
+        "parameters": [_KEY_PARAMETER],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _schema(SnapshotContent), "example": SNAPSHOT_EXAMPLE}},
+        },
+    },
+}
+GET_SNAPSHOT: dict[str, Any] = {
+    "summary": "What a market snapshot is",
+    "operation_id": "getMarketSnapshot",
+    "responses": {
+        200: {"description": "Its hash and size.", "content": _DESCRIBED},
+        400: _BAD_NAME,
+        404: _problem("There is none of that name and date (`unknown-snapshot`)."),
+        422: _problem("Its file cannot be read (`bad-snapshot`)."),
+    },
+    "openapi_extra": {"parameters": [_KEY_PARAMETER]},
+}
+LIST_SNAPSHOTS: dict[str, Any] = {
+    "summary": "The market snapshots of a date",
+    "operation_id": "listMarketSnapshots",
+    "responses": {
+        200: {
+            "description": "Their names, sorted.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["asOf", "names"],
+                        "properties": {"asOf": _TEXT, "names": {"type": "array", "items": _TEXT}},
+                    },
+                    "example": {"asOf": "2026-09-30", "names": ["EOD"]},
+                }
+            },
+        },
+        400: _BAD_NAME,
     },
     "openapi_extra": {"parameters": [_KEY_PARAMETER]},
 }

@@ -1,6 +1,7 @@
 """Generator processes: a request gets one of them for a limited time, and one that overstays is killed and replaced."""
 
 import asyncio
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,21 @@ class DiedError(RuntimeError):
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """`most_waiting` requests wait for a process at most; `time_limit_seconds` covers waiting and generating."""
+    """`most_waiting` requests wait for a process at most; `time_limit_seconds` covers waiting and generating.
+
+    A process may use `most_worker_mib` of memory; a request has at most `most_trades` and `most_values` (quotes and
+    fixings). `snapshots` holds market snapshots.
+    """
 
     folder: Path
     most_bytes: int
     workers: int
     most_waiting: int
     time_limit_seconds: float
+    snapshots: Path
+    most_worker_mib: int = 4096
+    most_trades: int = 20_000
+    most_values: int = 500_000
 
 
 class WorkerPool:
@@ -44,6 +53,21 @@ class WorkerPool:
     def ready(self) -> bool:
         """Whether at least one process can take a request, now or once it is done with another."""
         return bool(self._alive) and not self._stopped
+
+    @property
+    def full(self) -> bool:
+        """Whether one more request would be turned away."""
+        return self._waiting >= self._settings.most_waiting
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a process."""
+        return self._waiting
+
+    @property
+    def alive(self) -> int:
+        """Processes that are up."""
+        return len(self._alive)
 
     @property
     def busy(self) -> int:
@@ -64,7 +88,7 @@ class WorkerPool:
 
     async def generate(self, content: bytes) -> bytes:
         """The answer of a process, see `worker`; raises BusyError, TooSlowError or DiedError."""
-        if self._waiting >= self._settings.most_waiting:
+        if self.full:
             raise BusyError(f"{self._waiting} requests are waiting")
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit_seconds
         self._waiting += 1
@@ -94,8 +118,16 @@ class WorkerPool:
             sys.executable,
             "-m",
             "xva_engine.input_api.worker",
-            str(self._settings.folder),
-            str(self._settings.most_bytes),
+            json.dumps(
+                {
+                    "folder": str(self._settings.folder),
+                    "most_bytes": self._settings.most_bytes,
+                    "snapshots": str(self._settings.snapshots),
+                    "most_worker_mib": self._settings.most_worker_mib,
+                    "most_trades": self._settings.most_trades,
+                    "most_values": self._settings.most_values,
+                }
+            ),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -78,9 +78,10 @@ class Portfolio:
                 self._found.refuse("bad-trade-id", name, f"trade id {name!r} must be 1 to 64 of A-Z a-z 0-9 _ . -")
             if count > 1:
                 self._found.refuse("duplicate-trade-id", name, f"trade {name} is there {count} times")
+        known = {(key, day) for day, key in fixings}
         for trade in trades:
             self._check_envelope(trade, netting_sets)
-            self._check_terms(trade, fixings)
+            self._check_terms(trade, known)
 
     def _check_envelope(self, trade: Element, netting_sets: set[str] | None) -> None:
         name = trade.get("id", "")
@@ -95,7 +96,7 @@ class Portfolio:
             message = f"today's market has no default curve of {party!r}, the counterparty of trade {name}"
             self._found.refuse("missing-default-curve", party, message)
 
-    def _check_terms(self, trade: Element, fixings: Values) -> None:
+    def _check_terms(self, trade: Element, fixings: set[tuple[str, str]]) -> None:
         name, kind = trade.get("id", ""), (trade.findtext("TradeType") or "").strip()
         if kind not in ENGINE_TYPES:
             message = f"trade {name} has the type {kind!r}; known are {', '.join(ENGINE_TYPES)}"
@@ -122,7 +123,7 @@ class Portfolio:
         if not faults and self._setup.as_of is not None:
             self._check_life(name, terms, self._setup.as_of, fixings)
 
-    def _check_life(self, name: str, terms: Element, as_of: datetime.date, fixings: Values) -> None:
+    def _check_life(self, name: str, terms: Element, as_of: datetime.date, fixings: set[tuple[str, str]]) -> None:
         dates = [datetime.date.fromisoformat(item.text or "") for tag in _ENDS for item in terms.iter(tag)]
         dates += [datetime.date.fromisoformat(item.text or "") for item in terms.iterfind(".//Dates/Dates/Date")]
         settlement = terms.findtext("SettlementData/Date")
@@ -134,9 +135,8 @@ class Portfolio:
         if terms.find("OptionData") is not None:
             return
         wanted = {key for leg in terms.iter("LegData") for key in _leg_fixings(leg, as_of)} | _fx_fixings(terms, as_of)
-        known = {(key, day) for day, key in fixings}
         for index, day in sorted(wanted):
-            if (index, f"{day:%Y%m%d}") not in known:
+            if (index, f"{day:%Y%m%d}") not in fixings:
                 message = f"trade {name} needs the fixing of {index} on {day}, and there is none"
                 self._found.refuse("missing-fixing", f"{index} {day}", message)
 
@@ -170,13 +170,13 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _leg_fixings(leg: Element, as_of: datetime.date) -> set[tuple[str, datetime.date]]:
+def _leg_fixings(leg: Element, as_of: datetime.date) -> frozenset[tuple[str, datetime.date]]:
     """Past fixings of a floating leg on an index that is known here."""
     name = (leg.findtext("FloatingLegData/Index") or "").strip()
     known = CATALOGUE.indices.get(name)
     rules, days = leg.find("ScheduleData/Rules"), leg.findall("ScheduleData/Dates/Dates/Date")
     if known is None or (rules is None and len(days) != 2):
-        return set()
+        return frozenset()
     if rules is not None:
         start, end = rules.findtext("StartDate") or "", rules.findtext("EndDate") or ""
         calendar, tenor = rules.findtext("Calendar") or "", rules.findtext("Tenor") or ""

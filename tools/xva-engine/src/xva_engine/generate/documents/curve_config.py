@@ -3,7 +3,7 @@
 from xva_engine.data import CurveData, SegmentData
 from xva_engine.data.models import SwaptionVolatilityData
 from xva_engine.generate.factors import Factors
-from xva_engine.generate.needs import funding_curves, funding_keys, hazard_keys
+from xva_engine.generate.needs import cds_keys, funding_curves, funding_keys, hazard_keys, recovery_key
 from xva_engine.generate.xml import Element, document, leaves, node
 
 
@@ -14,7 +14,7 @@ def curve_config(factors: Factors) -> bytes:
             "CurveConfiguration",
             node("FXVolatilities", *(_fx_volatility(factors, pair) for pair in factors.volatility_pairs)),
             node("SwaptionVolatilities", *_swaption_volatilities(factors)),
-            node("DefaultCurves", *(_default_curve(factors, name) for name in factors.credit_names)),
+            node("DefaultCurves", *(_default_curve(factors, name, cds) for name, cds in _credit_curves(factors))),
             node("YieldCurves", *_yield_curves(factors)),
         )
     )
@@ -66,17 +66,22 @@ def _swaption_volatility(surface: SwaptionVolatilityData, calendar: str) -> Elem
     )
 
 
-def _default_curve(factors: Factors, name: str) -> Element:
-    keys = hazard_keys(factors.catalogue, factors.base, name)
-    recovery = factors.catalogue.market.credit.recovery_quote.format(name=name, currency=factors.base)
+def _credit_curves(factors: Factors) -> list[tuple[str, bool]]:
+    """Names with a curve of their own, and whether it is of CDS spreads."""
+    return sorted({(source.curve_of, source.kind == "cds-spreads") for source in factors.credit})
+
+
+def _default_curve(factors: Factors, name: str, cds: bool) -> Element:
+    keys = (cds_keys if cds else hazard_keys)(factors.catalogue, factors.base, name)
+    recovery = recovery_key(factors.catalogue, factors.base, name)
     return node(
         "DefaultCurve",
         *leaves(
             CurveId=default_curve_id(name),
             CurveDescription="",
             Currency=factors.base,
-            Type="HazardRate",
-            DiscountCurve="",
+            Type="SpreadCDS" if cds else "HazardRate",
+            DiscountCurve=f"Yield/{factors.base}/{factors.currencies[0].discount.id}" if cds else "",
             DayCounter="A365",
             RecoveryRate=recovery,
         ),

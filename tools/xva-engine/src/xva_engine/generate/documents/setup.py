@@ -20,6 +20,8 @@ FILES = {
     "netting": "netting.xml",
     "portfolio": "portfolio.xml",
     "setup": "ore.xml",
+    "error-bar-setup": "error-bar-ore.xml",
+    "error-bar-simulation": "error-bar-simulation.xml",
 }
 """File names by the role of the part."""
 
@@ -27,14 +29,16 @@ INPUT_FOLDER = "Input"
 _CONTEXTS = ("lgmcalibration", "fxcalibration", "eqcalibration", "pricing", "simulation", "sensitivity")
 
 
-def setup(as_of: datetime.date, factors: Factors, settings: RunSettings) -> bytes:
+def setup(
+    as_of: datetime.date, factors: Factors, settings: RunSettings, simulation_file: str = FILES["simulation"]
+) -> bytes:
     """The document."""
     return document(
         node(
             "ORE",
             node("Setup", *_setup(as_of)),
             node("Markets", *parameters((context, CONFIGURATION) for context in _CONTEXTS)),
-            node("Analytics", _npv(factors), _simulation(factors), _xva(factors, settings)),
+            node("Analytics", _npv(factors), _simulation(factors, simulation_file), _xva(factors, settings)),
         )
     )
 
@@ -70,11 +74,11 @@ def _npv(factors: Factors) -> Element:
     return _analytic("npv", [("baseCurrency", factors.base), ("outputFileName", "npv.csv")])
 
 
-def _simulation(factors: Factors) -> Element:
+def _simulation(factors: Factors, simulation_file: str) -> Element:
     return _analytic(
         "simulation",
         [
-            ("simulationConfigFile", FILES["simulation"]),
+            ("simulationConfigFile", simulation_file),
             ("pricingEnginesFile", FILES["pricing-engine"]),
             ("baseCurrency", factors.base),
         ],

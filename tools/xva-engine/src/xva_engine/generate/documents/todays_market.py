@@ -82,6 +82,6 @@ def _swaption_volatilities(factors: Factors) -> list[Element]:
 
 def _default_curves(factors: Factors) -> list[Element]:
     return [
-        node("DefaultCurve", f"Default/{factors.base}/{default_curve_id(name)}", name=name)
-        for name in factors.credit_names
+        node("DefaultCurve", f"Default/{factors.base}/{default_curve_id(source.curve_of)}", name=source.name)
+        for source in factors.credit
     ]

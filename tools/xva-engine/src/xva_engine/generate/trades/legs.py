@@ -3,6 +3,7 @@
 import datetime
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 
 from xva_engine.data import IndexData
 from xva_engine.generate.dates import add_business_days, fixing_dates, schedule
@@ -97,11 +98,12 @@ def _rules(span: LegSpan) -> list[Element]:
     )
 
 
-def past_fixings(span: LegSpan, index: IndexData, as_of: datetime.date) -> set[tuple[str, datetime.date]]:
+@lru_cache(maxsize=65536)
+def past_fixings(span: LegSpan, index: IndexData, as_of: datetime.date) -> frozenset[tuple[str, datetime.date]]:
     """Index and day of every fixing before the as-of date that a coupon still to be paid needs."""
-    return {
+    return frozenset(
         (index.name, day)
         for start, end in span.accruals()
         if span.payment(end) > as_of
         for day in fixing_dates(index, start, end, as_of)
-    }
+    )
