@@ -70,7 +70,7 @@ describe('bad input gets one clear answer', () => {
     ['GET', '/v1/runs/%ff', 400, 'bad-path'],
     ['GET', '/v1/runs?state=asleep', 400, 'request-not-valid'],
     ['GET', '/v1/runs?limit=0', 400, 'request-not-valid'],
-    ['GET', '/v1/runs?page=xyz', 400, 'page-not-valid'],
+    ['GET', '/v1/runs?page=xyz', 422, 'page-not-valid'],
     ['GET', '/v1/runs?unknown=1', 400, 'request-not-valid'],
     ['POST', '/v1/pools', 405, 'method-not-allowed'],
     ['GET', '/v1/nothing', 404, 'not-found'],

@@ -6,21 +6,14 @@ export function namesEtag(header: string | undefined, etag: string): boolean {
 }
 
 /**
- * The version that If-Match asks for; undefined without one, or with `*`.
- *
- * @throws ProblemError 400 for what is no version of ours
+ * Does If-Match (RFC 9110, section 13.1.1) let a change of this version through? Without one, or with `*`, it does; what
+ * names no version of ours names another one.
  */
-export function expectedVersion(header: string | undefined): number | undefined {
-  if (header === undefined || header.trim() === '*') return undefined;
-  const match = /^"([1-9][0-9]{0,9})"$/.exec(header.trim());
-  if (match === null) {
-    throw new ProblemError(400, 'if-match-not-valid', 'If-Match takes one ETag as it was given, such as "7", or *');
-  }
-  return Number(match[1]);
+export function allowsVersion(ifMatch: string | undefined, version: number): boolean {
+  return ifMatch === undefined || ifMatch.split(',').some((one) => ['*', `"${version}"`].includes(one.trim()));
 }
 
-export function versionChanged(what: string, expected: number, found: number): ProblemError {
-  return new ProblemError(412, 'version-changed', `${what} is at version ${found}, not ${expected}: read it again`, {
-    headers: { etag: `"${found}"` },
-  });
+export function versionChanged(what: string, expected: string, found: number): ProblemError {
+  const detail = `${what} is at version "${found}", not ${expected.slice(0, 40)}: read it again`;
+  return new ProblemError(412, 'version-changed', detail, { headers: { etag: `"${found}"` } });
 }

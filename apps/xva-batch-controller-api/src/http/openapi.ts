@@ -5,11 +5,17 @@ import type { ResponseDoc, Route } from './route.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
+const idPattern = '^[A-Za-z0-9_.-]{1,64}$';
+
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
   const { $schema: _dialect, ...json } = z.toJSONSchema(schema, {
     target: 'draft-2020-12',
     io,
     unrepresentable: 'any',
+    override: ({ jsonSchema: json }) => {
+      // What a refinement says beside the pattern: an id is no path step.
+      if (json.pattern === idPattern) json.pattern = '^(?!\\.\\.?$)[A-Za-z0-9_.-]{1,64}$';
+    },
   });
   return json;
 }
@@ -40,21 +46,18 @@ function headerParameters(headers: Readonly<Record<string, string>>): readonly J
     in: 'header',
     required: false,
     description,
-    schema: headerSchemas[name] ?? { type: 'string', maxLength: 200 },
+    schema: { type: 'string' },
   }));
 }
 
-const headerSchemas: Readonly<Record<string, Json>> = {
-  'if-match': { type: 'string', pattern: '^(\\*|"[1-9][0-9]{0,8}")$', example: '"7"' },
-  'last-event-id': { type: 'string', pattern: '^[0-9]{1,9}$', example: '7' },
-  range: { type: 'string', maxLength: 60, pattern: '^[ -~]*$', example: 'bytes=-4096' },
-  'if-none-match': { type: 'string', maxLength: 200, pattern: '^[ -~]*$', example: '"7"' },
-  traceparent: { type: 'string', maxLength: 60, pattern: '^[ -~]*$' },
-  accept: { type: 'string', maxLength: 200, pattern: '^[ -~]*$', example: 'application/json' },
-};
-
 const problemContent = {
   'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' }, example: problemExample },
+};
+
+/** One event of a stream, as its reader has it. */
+const sentEvent = {
+  type: 'object',
+  properties: { id: { type: 'string' }, event: { const: 'run' }, data: { type: 'string' }, retry: { type: 'integer' } },
 };
 
 function response(status: number, doc: ResponseDoc): Json {
@@ -74,8 +77,9 @@ function response(status: number, doc: ResponseDoc): Json {
     return { description, headers, content: { 'application/json': body } };
   }
   if (doc.content !== undefined) {
-    const content = Object.entries(doc.content).map(([type, { example, binary }]) => {
-      const schema = type === 'application/json' ? {} : binary === true ? {} : { type: 'string' };
+    const content = Object.entries(doc.content).map(([type, { example, binary = false }]) => {
+      const schema =
+        type === 'text/event-stream' ? sentEvent : type === 'application/json' || binary ? {} : { type: 'string' };
       return [type, { schema, ...(example === undefined ? {} : { example }) }];
     });
     return { description, headers, content: Object.fromEntries(content) as Json };

@@ -68,7 +68,11 @@ export class PoolService {
 
   /** What a formula would set now, by Batch's own evaluator; nothing changes. */
   async evaluate(id: string, formula: string): Promise<{ results: string; error: string | null }> {
-    const result = await this.#pools.evaluateAutoScale(id, formula);
+    const result = await this.#pools.evaluateAutoScale(id, formula).catch((error: unknown) => {
+      // A service that stands in for Batch may say so of what it has not got.
+      if ((error as { status?: unknown }).status !== 501) throw error;
+      throw new ProblemError(422, 'pool-refused', 'this Batch service evaluates no formulas');
+    });
     if (result.outcome === 'absent') throw notFound(`pool ${id}`);
     if (result.outcome === 'refused') throw new ProblemError(422, 'pool-refused', `${result.code}: ${result.message}`);
     return { results: result.results, error: result.error ?? null };

@@ -27,7 +27,7 @@ import {
 } from '@xva/flow-submit';
 import { newTraceparent, parseTraceparent } from '@xva/runtime';
 import { maySee, type Principal } from '../auth/principal.ts';
-import { versionChanged } from '../http/conditions.ts';
+import { allowsVersion, versionChanged } from '../http/conditions.ts';
 import { notFound, ProblemError } from '../http/problems.ts';
 
 export interface RunFilter {
@@ -156,8 +156,8 @@ export class RunService {
     return progressOf((await this.get(runId, principal)).record, this.#deps.batch);
   }
 
-  /** @param expected the version that the caller has seen; the command is refused (412) when there is another. */
-  async command(verb: Verb, runId: string, principal: Principal, expected: number | undefined): Promise<Commanded> {
+  /** @param expected If-Match: the version that the caller has seen; the command is refused (412) when there is another. */
+  async command(verb: Verb, runId: string, principal: Principal, expected: string | undefined): Promise<Commanded> {
     return this.#commanded(runId, principal, expected, (deps) => commands[verb](runId, principal.id, deps));
   }
 
@@ -165,7 +165,7 @@ export class RunService {
     runId: string,
     priority: number,
     principal: Principal,
-    expected: number | undefined,
+    expected: string | undefined,
   ): Promise<Commanded> {
     return this.#commanded(runId, principal, expected, (deps) => setRunPriority(runId, priority, principal.id, deps));
   }
@@ -173,7 +173,7 @@ export class RunService {
   async #commanded(
     runId: string,
     principal: Principal,
-    expected: number | undefined,
+    expected: string | undefined,
     act: (deps: Pick<RunServiceDeps, 'runs' | 'clock'>) => Promise<CommandOutcome>,
   ): Promise<Commanded> {
     const { runs, clock } = this.#deps;
@@ -186,7 +186,7 @@ export class RunService {
       get: async (id) => {
         const found = await runs.get(id);
         if (found !== undefined) before = found.record;
-        if (expected !== undefined && found !== undefined && found.record.version !== expected)
+        if (expected !== undefined && found !== undefined && !allowsVersion(expected, found.record.version))
           throw versionChanged(`run ${runId}`, expected, found.record.version);
         return found;
       },
@@ -253,8 +253,8 @@ function afterOf(page: string | undefined, filter: RunFilter): string | undefine
     // Told below.
   }
   if (typeof cursor.after !== 'string' || !/^xva-[0-9]{8}-[a-z0-9-]{1,27}$/.test(cursor.after))
-    throw new ProblemError(400, 'page-not-valid', 'page is not one that was given before');
+    throw new ProblemError(422, 'page-not-valid', 'page is not one that was given before');
   if (cursor.of !== filterMark(filter))
-    throw new ProblemError(400, 'page-of-another-list', 'page was given for another filter: begin anew without it');
+    throw new ProblemError(422, 'page-of-another-list', 'page was given for another filter: begin anew without it');
   return cursor.after;
 }

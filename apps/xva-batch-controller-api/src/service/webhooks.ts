@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@xva/runtime';
 import type { Principal } from '../auth/principal.ts';
-import { versionChanged } from '../http/conditions.ts';
+import { allowsVersion, versionChanged } from '../http/conditions.ts';
 import { notFound, ProblemError } from '../http/problems.ts';
 import { AddressError, checkedAddress, checkUrl, type AddressRules, type Resolve } from '../webhooks/address-guard.ts';
 import { webhookSecret } from '../webhooks/signature.ts';
@@ -91,7 +91,7 @@ export class WebhookService {
     return found;
   }
 
-  async remove(id: string, principal: Principal, expected: number | undefined): Promise<Webhook> {
+  async remove(id: string, principal: Principal, expected: string | undefined): Promise<Webhook> {
     const found = await this.#expected(id, principal, expected);
     if (!(await this.#deps.store.remove(id, found.etag))) throw changedMeanwhile(id);
     return found.value;
@@ -102,7 +102,7 @@ export class WebhookService {
     id: string,
     overlapHours: number,
     principal: Principal,
-    expected: number | undefined,
+    expected: string | undefined,
   ): Promise<{ before: Webhook; hook: Webhook; secret: string }> {
     const signingKey = this.#needSigningKey();
     const { store, clock } = this.#deps;
@@ -152,9 +152,9 @@ export class WebhookService {
     return { before, after };
   }
 
-  async #expected(id: string, principal: Principal, expected: number | undefined): Promise<Versioned<Webhook>> {
+  async #expected(id: string, principal: Principal, expected: string | undefined): Promise<Versioned<Webhook>> {
     const found = await this.get(id, principal);
-    if (expected !== undefined && found.value.version !== expected)
+    if (expected !== undefined && !allowsVersion(expected, found.value.version))
       throw versionChanged(`webhook ${id}`, expected, found.value.version);
     return found;
   }

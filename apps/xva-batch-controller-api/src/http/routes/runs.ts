@@ -9,7 +9,7 @@ import {
 } from '@xva/contracts';
 import { z } from 'zod';
 import type { RunService, Verb } from '../../service/runs.ts';
-import { expectedVersion, namesEtag } from '../conditions.ts';
+import { namesEtag } from '../conditions.ts';
 import { jobRequestExample, planExample, progressExample, runViewExample } from '../examples.ts';
 import { route, type Route } from '../route.ts';
 import {
@@ -87,7 +87,7 @@ function commandRoute(verb: Verb, runs: RunService): Route {
     },
     subject: ({ runId }) => `run ${runId}`,
     handle: async ({ params: { runId }, principal, header }) => {
-      const result = await runs.command(verb, runId, principal, expectedVersion(header('if-match')));
+      const result = await runs.command(verb, runId, principal, header('if-match'));
       const change = { subject: `run ${runId}`, before: markOf(result.before), after: markOf(result.run.record) };
       return { ...runAnswer(result.outcome === 'done' ? 202 : 200, result.run), change };
     },
@@ -163,6 +163,7 @@ export function runRoutes(runs: RunService): readonly Route[] {
           description: 'a page of runs',
           schema: { name: 'RunPage', schema: runPageSchema, example: { items: [runViewExample] } },
         },
+        422: { description: '`page` is not one that was given before for this filter' },
       },
       handle: async ({ query: { limit = defaultPageSize, page, state, ...filter }, principal }) => ({
         status: 200,
@@ -226,7 +227,7 @@ export function runRoutes(runs: RunService): readonly Route[] {
       responses: { 200: { ...runDoc, description: 'the run with its priority' }, ...noSuchRun, ...refusals },
       subject: ({ runId }, { priority }) => `run ${runId} priority ${priority}`,
       handle: async ({ params: { runId }, body, principal, header }) => {
-        const expected = expectedVersion(header('if-match'));
+        const expected = header('if-match');
         const { before, run } = await runs.priority(runId, body.priority, principal, expected);
         const told = (record: typeof before): string => `priority ${record.priority} v${record.version}`;
         const change = { subject: `run ${runId}`, before: told(before), after: told(run.record) };

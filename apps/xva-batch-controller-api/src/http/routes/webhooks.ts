@@ -2,7 +2,6 @@ import { scalars } from '@xva/contracts';
 import { z } from 'zod';
 import type { WebhookService } from '../../service/webhooks.ts';
 import { webhookEvents, type Delivery, type Webhook } from '../../webhooks/store.ts';
-import { expectedVersion } from '../conditions.ts';
 import { route, type ResponseDoc, type Route } from '../route.ts';
 import { nothing } from './shared.ts';
 
@@ -146,7 +145,7 @@ export function webhookRoutes(webhooks: WebhookService): readonly Route[] {
       responses: { 204: { description: 'it is gone' }, ...noSuch, ...off, ...changed },
       subject: ({ webhookId }) => `webhook ${webhookId}`,
       handle: async ({ params: { webhookId }, principal, header }) => {
-        const gone = await webhooks.remove(webhookId, principal, expectedVersion(header('if-match')));
+        const gone = await webhooks.remove(webhookId, principal, header('if-match'));
         return { status: 204, change: { subject: `webhook ${webhookId}`, before: markOf(gone), after: null } };
       },
     }),
@@ -167,7 +166,7 @@ export function webhookRoutes(webhooks: WebhookService): readonly Route[] {
       responses: { 200: secret, ...noSuch, ...off, ...changed },
       subject: ({ webhookId }) => `webhook ${webhookId} secret`,
       handle: async ({ params: { webhookId }, body, principal, header }) => {
-        const expected = expectedVersion(header('if-match'));
+        const expected = header('if-match');
         const {
           before,
           hook: made,
