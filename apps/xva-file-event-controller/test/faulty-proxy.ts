@@ -16,7 +16,7 @@ export interface ProxyRule {
   times: number;
 }
 
-const stallMs = 400;
+const stallMs = 200;
 
 /** Passes HTTP on to one address, except where a rule says otherwise. */
 export class FaultyProxy {

@@ -48,6 +48,10 @@ export const problem = (status: number, code: string, errors: readonly object[] 
   errors,
 });
 
+/** Whether `before` answered, or set `isTaken` to leave the caller without an answer. */
+const isTaken = (response: ServerResponse & { isTaken?: boolean }): boolean =>
+  response.writableEnded || response.headersSent || response.destroyed || response.isTaken === true;
+
 /** An input API with canned packages; `before` may answer in its place. */
 export class StubInputApi {
   readonly samples: SampleEvent[] = [];
@@ -56,7 +60,7 @@ export class StubInputApi {
   latencyMs = 0;
   readonly server = new StubServer((request, response, body) => {
     this.before?.(request, response, body);
-    if (response.writableEnded || response.headersSent || response.destroyed) return;
+    if (isTaken(response)) return;
     if (request.headers['x-api-key'] !== 'input-api-key') return json(response, 401, problem(401, 'unauthorized'));
     if (request.method === 'POST') {
       const sample = this.samples.find(({ requestBytes }) => requestBytes.equals(body));
@@ -83,7 +87,7 @@ export class StubJobApi {
   before: Answer | undefined;
   readonly server = new StubServer((request, response, body) => {
     this.before?.(request, response, body);
-    if (response.writableEnded || response.headersSent || response.destroyed) return;
+    if (isTaken(response)) return;
     if (request.headers['x-api-key'] !== 'job-api-key') return json(response, 401, problem(401, 'unauthorized'));
     if (request.method === 'GET') return json(response, 200, { items: [] });
     const job = JSON.parse(body.toString()) as JobRequest;

@@ -2,7 +2,6 @@
  * Characters that a terminal obeys instead of showing (C0, DEL, C1, line and paragraph separators) or that change the
  * order in which others are shown (bidirectional controls, Unicode TR 9), and lone surrogates.
  */
-// eslint-disable-next-line no-control-regex -- they are what is looked for
 const unprintable = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu;
 
 function escaped(character: string): string {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { canonicalJson, sha256Hex, type FrozenRequest } from '@xva/contracts';
 import { checkPart, StepFailure } from '@xva/flow-package';
 import type { Answer } from './exchange.ts';
@@ -217,7 +218,8 @@ export const checks: readonly ConformanceCheck[] = [
         const { body } = await suite.part(packageId, part.sha256);
         const asTold = { ...part, size: body.length, sha256: createHash('sha256').update(body).digest('hex') };
         try {
-          for await (const chunk of checkPart(asTold, [body] as unknown as AsyncIterable<Uint8Array>)) void chunk;
+          const chunks = checkPart(asTold, Readable.from([body]));
+          while ((await chunks.next()).done !== true) continue;
         } catch (error) {
           throw error instanceof StepFailure ? new NotConformingError(error.message) : error;
         }

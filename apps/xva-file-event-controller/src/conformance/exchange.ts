@@ -84,12 +84,12 @@ export function exchange(base: string, call: Call, deadlineMs: number): Promise<
 function pour(chunks: Iterator<Buffer>, into: ReturnType<typeof httpRequest>): void {
   for (;;) {
     if (into.destroyed) return;
-    const { done, value } = chunks.next();
-    if (done === true) {
+    const next = chunks.next();
+    if (next.done === true) {
       into.end();
       return;
     }
-    if (!into.write(value)) break;
+    if (!into.write(next.value)) break;
   }
   into.once('drain', () => pour(chunks, into));
 }

@@ -33,8 +33,8 @@ export class Suite {
     this.request = parseContract(frozenRequestSchema, options.request, 'the request to test with');
   }
 
-  send(call: Call, key: string | undefined = this.options.apiKey): Promise<Answer> {
-    const headers = { ...(key === undefined ? {} : { 'x-api-key': key }), ...call.headers };
+  send(call: Call, key = this.options.apiKey): Promise<Answer> {
+    const headers = { 'x-api-key': key, ...call.headers };
     return exchange(this.options.url, { ...call, headers }, this.options.deadlineMs);
   }
 
