@@ -130,7 +130,8 @@ function observe(step: Step, result: unknown): unknown {
 export async function runScenario(client: Client, steps: readonly Step[]): Promise<Seen[]> {
   const folder = mkdtempSync(join(tmpdir(), 'batch-conformance-'));
   const config = join(folder, 'config.json');
-  writeFileSync(config, JSON.stringify({ nodeBootMs: 20 }));
+  // Long enough for a resize to be stopped by the slowest client before it is over.
+  writeFileSync(config, JSON.stringify({ nodeBootMs: 800 }));
   const emulator = await startProcess('--data', join(folder, 'data'), '--config', config);
   const { batch } = emulator.endpoints;
   let lines: Lines | undefined;
