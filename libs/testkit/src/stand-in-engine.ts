@@ -70,13 +70,18 @@ function valueOf(id: string): number {
   return (Number.parseInt(sha256(id).slice(0, 6), 16) % 10_000) / 8;
 }
 
-export function shardBundle(task: Json, bundleId: string, reject: readonly string[] = []): Buffer {
+export function shardBundle(
+  task: Json,
+  bundleId: string,
+  reject: readonly string[] = [],
+  version = engine.version,
+): Buffer {
   const sets = (task['nettingSets'] as string[]).filter((id) => !reject.includes(id));
   const rejections = (task['nettingSets'] as string[])
     .filter((id) => reject.includes(id))
     .map((nettingSetId) => ({ nettingSetId, tradeId: null, code: 'npv-error', message: `${nettingSetId} has no NPV` }));
   const cells = Buffer.from(JSON.stringify(sets.map((id) => [id, valueOf(id)])));
-  return bundleOf(task, bundleId, 'shard', sets, rejections, new Map([['cells.json', cells]]), []);
+  return bundleOf(task, bundleId, 'shard', sets, rejections, new Map([['cells.json', cells]]), [], version);
 }
 
 function bundleOf(
@@ -87,6 +92,7 @@ function bundleOf(
   rejections: readonly Json[],
   files: ReadonlyMap<string, Buffer>,
   inputs: readonly Json[],
+  version = engine.version,
 ): Buffer {
   const { runId, eventId, attempt, taskId, packageId, sharedInputHash } = task;
   const info = {
@@ -97,7 +103,7 @@ function bundleOf(
     nettingSets,
     rejections,
     warnings: [],
-    engine,
+    engine: { ...engine, version },
     files: [...files].map(([path, data]) => ({ path, size: data.length, sha256: sha256(data), rows: null })),
     inputs,
     timings: {},
@@ -113,6 +119,7 @@ export function mergeBundle(
   bundleId: string,
   /** Writes a total that does not add up. */
   wrongTotal = false,
+  version = engine.version,
 ): Buffer {
   const used = (task['bundles'] as Json[]).map(({ taskId, bundleId: id, sha256: hash }) => {
     const archive = archives.get(String(taskId)) ?? Buffer.alloc(0);
@@ -174,7 +181,7 @@ export function mergeBundle(
     ['tables/xva.csv', Buffer.from([...values].map(([id, value]) => `${id},${value}`).join('\n'))],
   ]);
   const ids = nettingSets.map((set) => String(set.id));
-  return bundleOf(task, bundleId, 'merge', ids, rejections, files, used);
+  return bundleOf(task, bundleId, 'merge', ids, rejections, files, used, version);
 }
 
 function countExecution(folder: string, name: string): number {

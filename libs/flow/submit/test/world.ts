@@ -62,6 +62,11 @@ export class World {
   /** How often the account refuses a job for its quota. */
   quotaRefusals = 0;
   wrongTotal = false;
+  /** How long a task takes. */
+  taskMs = 1;
+  /** What bundles say that made them. */
+  engineVersion = '1';
+  readonly #ran = new Map<string, number>();
   reject: readonly string[] = [];
   readonly history: string[] = [];
   #etag = 0;
@@ -271,7 +276,10 @@ export class World {
     const { spec } = found.task;
     const next = zombie ? undefined : this.exits.get(spec.id)?.shift();
     const exit = next === undefined ? 0 : next;
-    this.now += 1;
+    found.task.facts = { ...found.task.facts, startTime: this.date };
+    this.now += this.taskMs;
+    const key = `${found.job.spec.id.replace(/-a[0-9]+$/, '')}/${spec.id}`;
+    this.#ran.set(key, (this.#ran.get(key) ?? 0) + 1);
     if (exit === 0) this.#writeBundle(spec);
     if (!zombie) this.finish(found, exit);
   }
@@ -285,11 +293,23 @@ export class World {
       exitCode: exit ?? undefined,
       result: failed ? 'failure' : 'success',
       failure: failed ? { category: 'usererror', code: 'FailureExitCode', message: `exit ${String(exit)}` } : undefined,
-      startTime: this.date,
+      startTime: task.facts.startTime,
       endTime: this.date,
+      requeueCount: task.facts.requeueCount,
       nodeId: 'node',
     };
     this.#endWhenComplete(job);
+  }
+
+  /** How often a task of a run was executed, all attempts together. */
+  executions(runId: string, taskId: string): number {
+    return this.#ran.get(`${runId}/${taskId}`) ?? 0;
+  }
+
+  /** Its node is taken away: Batch puts the task back into the queue. */
+  preempt({ task }: { task: FakeTask }): void {
+    this.now += this.taskMs;
+    task.facts = { ...fresh(task.spec.id), requeueCount: (task.facts.requeueCount ?? 0) + 1 };
   }
 
   #file(url: string): Buffer {
@@ -312,13 +332,14 @@ export class World {
     );
     const bundle =
       task['kind'] === 'shard'
-        ? shardBundle(task, bundleId, this.reject)
+        ? shardBundle(task, bundleId, this.reject, this.engineVersion)
         : mergeBundle(
             task,
             JSON.parse((files.get('manifest.json') ?? '').toString()) as Record<string, unknown>,
             archives,
             bundleId,
             this.wrongTotal,
+            this.engineVersion,
           );
     this.#container(container).set(`${output?.path ?? ''}/bundle-${bundleId}.tar`, {
       bytes: bundle,
