@@ -301,6 +301,13 @@ export class World {
     this.#endWhenComplete(job);
   }
 
+  /** Tasks of a run's jobs that are not over. */
+  tasksOf(runId: string): readonly FakeTask[] {
+    return [...this.jobs.values()]
+      .filter((job) => job.spec.id.startsWith(`${runId}-a`) && job.state !== 'completed')
+      .flatMap((job) => [...job.tasks.values()]);
+  }
+
   /** How often a task of a run was executed, all attempts together. */
   executions(runId: string, taskId: string): number {
     return this.#ran.get(`${runId}/${taskId}`) ?? 0;
