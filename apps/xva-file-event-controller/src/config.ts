@@ -22,7 +22,7 @@ export const configSchema = z
       .default(1_000)
       .describe('how often partitions are shared out and ownership is renewed, in ms; on Azure about 10000'),
     ownershipExpiryMs: milliseconds
-      .default(5_000)
+      .default(4_000)
       .describe('after which a silent process loses its partitions, in ms; on Azure 30000 to 60000'),
     checkpointContainer: z
       .string()
