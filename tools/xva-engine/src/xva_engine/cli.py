@@ -9,6 +9,7 @@ from xva_engine import __version__
 
 _VERBS = {
     "generate": ("xva_engine.generate.command", "turn a frozen request into an input package"),
+    "error-bars": ("xva_engine.precision.command", "standard errors of a package's figures, per netting set"),
     "preflight": ("xva_engine.preflight.command", "look at a package for all that the engine would not tell"),
     "input-api": ("xva_engine.input_api.command", "serve the input API over HTTP"),
     "sample": ("xva_engine.sample.command", "print one of the sample books"),
