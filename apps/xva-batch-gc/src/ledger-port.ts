@@ -13,7 +13,8 @@ import {
 } from '@xva/flow-sweep';
 import type { Clock } from '@xva/runtime';
 
-const leaseSeconds = 60;
+/** The shortest there is (Lease Blob, remarks): so long a dead collector keeps the next one waiting. */
+const leaseSeconds = 15;
 const progressSchema = z.strictObject({ pages: z.int().min(0), counts: z.record(z.string(), z.int()) });
 const pad = (page: number): string => String(page).padStart(6, '0');
 

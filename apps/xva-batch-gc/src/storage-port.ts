@@ -8,8 +8,8 @@ export interface StorageOptions {
   readonly onThrottle?: (limit: number) => void;
 }
 
-/** Seconds of a lease on a run's container: the longest that ends by itself (Lease Container, remarks). */
-const leaseSeconds = 60;
+/** Seconds of a lease on a run's container, renewed while it is held: the shortest there is, so that a dead collector holds nothing for long. */
+const leaseSeconds = 15;
 
 /** Storage as the sweep flow needs it; containers are named here and nowhere else in the collector. */
 export function createSweepStorage(work: BlobAccount, ledger: BlobAccount, options: StorageOptions): SweepStorage {

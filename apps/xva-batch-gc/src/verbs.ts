@@ -49,6 +49,7 @@ export async function markNow(
 }
 
 export async function loadReport(deps: SweepDeps, id: string): Promise<SweepReport> {
+  if (!/^[a-z0-9-]{0,80}$/.test(id)) throw new CliError('a report id is made of a-z, 0-9 and -', cliExitCodes.usage);
   const reportId = id === '' ? await deps.ledger.latestReportId() : id;
   const report = reportId === undefined ? undefined : await deps.ledger.loadReport(reportId);
   if (report === undefined)

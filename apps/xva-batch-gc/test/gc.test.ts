@@ -22,79 +22,12 @@ import {
   type Azurite,
   type BatchEmulatorProcess,
 } from '@xva/testkit';
+import { manifestOf, recordOf } from './world.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const live = 'xva-20260930-live-aaaaaaaaaaaaaa';
 const expired = 'xva-20200101-old-bbbbbbbbbbbbbb';
 const orphan = 'xva-20200101-lost-cccccccccccccc';
-
-function manifestOf(part: string): Manifest {
-  return {
-    schemaVersion: '1.0',
-    eventId: '1'.repeat(32),
-    requestKey: { book: 'LIVE', asOf: '2026-09-30', cut: 'EOD', scenario: 'BASE', revision: 1 },
-    asOf: '2026-09-30',
-    baseCurrency: 'EUR',
-    samples: 2,
-    seed: 1,
-    quantile: '0.95',
-    gridDates: 1,
-    strict: false,
-    priority: 0,
-    generator: { name: 'test', version: '1' },
-    engine: { name: 'test', version: '1' },
-    parts: [{ path: 'Input/a.xml', size: part.length, sha256: sha256Hex(part), role: 'simulation' }],
-    sharedInputHash: '0'.repeat(64),
-    nettingSets: [
-      {
-        id: 'NS',
-        counterparty: 'CP',
-        collateralised: false,
-        trades: [{ tradeId: 'T', tradeType: 'FxForward', costNanos: 1 }],
-        grossNotional: '1',
-      },
-    ],
-    refusedNettingSets: [],
-    refusals: [],
-    warnings: [],
-  };
-}
-
-function recordOf(runId: string, state: RunRecord['state'], packageId: string, at: string): RunRecord {
-  return runRecordSchema.parse({
-    schemaVersion: '1.0',
-    runId,
-    eventId: sha256Hex(runId).slice(0, 32),
-    requestKey: { book: 'B', asOf: '2026-09-30', cut: 'EOD', scenario: 'BASE', revision: 1 },
-    packageId,
-    strict: false,
-    priority: 0,
-    deadline: null,
-    traceparent: null,
-    submittedBy: 'test',
-    state,
-    outcome: state === 'failed' ? 'failed' : null,
-    attempt: 1,
-    plan: {
-      schemaVersion: '1.0',
-      sharedInputHash: '0'.repeat(64),
-      shards: [{ taskId: 'shard-0001', nettingSets: ['NS'], costSeconds: 1 }],
-    },
-    attempts: [
-      { attempt: 1, jobId: `${runId}-a1`, poolId: 'p', tasks: ['shard-0001'], reason: 'first', startedAt: at },
-    ],
-    accepted: [],
-    merged: null,
-    retries: {},
-    reasons: [],
-    container: runContainerOf(runId),
-    createdAt: at,
-    updatedAt: at,
-    startedAt: at,
-    finishedAt: state === 'failed' ? at : null,
-    version: 1,
-  });
-}
 
 describe('xva-batch-gc as a process, on Azurite and the Batch emulator', () => {
   let azurite: Azurite;

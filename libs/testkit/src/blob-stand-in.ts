@@ -64,7 +64,12 @@ const refusal = (status: number, code: string, retryAfter?: string): Answer => (
   body: `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>${code}</Message></Error>`,
 });
 const xml = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll('\r', '&#13;');
 const done = (status: number, headers: Record<string, string> = {}): Answer => ({ status, headers, body: '' });
 
 /** A place in the sorted names: the first that is not before `name`. */

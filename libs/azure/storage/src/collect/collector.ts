@@ -68,14 +68,15 @@ export class Collected {
       new URL(this.url).origin === new URL(target.url).origin && accountOf(this.url) === accountOf(target.url);
     try {
       if (sameAccount && blob.size <= syncCopyBytes) await this.#serverCopy(blob, target, targetName, metadata);
-      else await this.#streamCopy(blob, target, targetName, metadata);
+      else await this.#gate.run(() => this.#streamCopy(blob, target, targetName, metadata));
       return 'copied';
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       // What is there already is what an earlier try put there: its name holds the version.
       if (error.code === 'BlobAlreadyExists' || error.code === 'TargetExists') return 'copied';
       if (error.status === 404) return 'absent';
-      if (error.status === 412) return (await target.#blobs.head(targetName)) === undefined ? 'changed' : 'copied';
+      if (error.status === 412)
+        return (await this.#gate.run(() => target.#blobs.head(targetName))) === undefined ? 'changed' : 'copied';
       throw error;
     }
   }
@@ -102,11 +103,13 @@ export class Collected {
     targetName: string,
     metadata: Readonly<Record<string, string>>,
   ): Promise<void> {
-    const response = await this.#call(`${this.name}/${blob.name}`, () =>
-      this.#client
-        .getBlobClient(blob.name)
-        .download(0, undefined, blob.etag === undefined ? {} : { conditions: { ifMatch: blob.etag } }),
-    );
+    // One place at the gate for both halves, and all of it again after a failure: a stream is read once.
+    const response = await this.#client
+      .getBlobClient(blob.name)
+      .download(0, undefined, blob.etag === undefined ? {} : { conditions: { ifMatch: blob.etag } })
+      .catch((error: unknown) => {
+        throw translateError(error, `${this.name}/${blob.name}`);
+      });
     if (response.readableStreamBody === undefined) throw new StorageError(this.name, 'NoBody', 0, 'no stream');
     await target.#blobs.putStreamIfAbsent(targetName, response.readableStreamBody as Readable, { metadata });
   }
@@ -119,15 +122,17 @@ export class Collected {
       if (error instanceof StorageError && error.status === 404) return false;
       throw error;
     }
-    return (await this.#blobs.head(name)) !== undefined;
+    return (await this.#gate.run(() => this.#blobs.head(name))) !== undefined;
   }
 
   /** Takes the lease on a blob (made when it is absent), or undefined when somebody else has it. */
   async leaseBlob(name: string, seconds: number): Promise<HeldLease | undefined> {
-    await this.#blobs.putIfAbsent(name, '').catch((error: unknown) => {
-      // Somebody holds a lease on it: it is there.
-      if (!(error instanceof StorageError && error.status === 412)) throw error;
-    });
+    await this.#gate
+      .run(() => this.#blobs.putIfAbsent(name, ''))
+      .catch((error: unknown) => {
+        // Somebody holds a lease on it: it is there.
+        if (!(error instanceof StorageError && error.status === 412)) throw error;
+      });
     return this.#lease(this.#client.getBlobClient(name).getBlobLeaseClient(randomUUID()), name, seconds);
   }
 
@@ -159,6 +164,18 @@ export class Collected {
         await orFalse(() => lease.releaseLease());
       },
     };
+  }
+
+  /** Ends whatever lease a blob has, or the container without a name: for whoever knows that its holder is gone. */
+  async breakLease(name?: string): Promise<boolean> {
+    const client = name === undefined ? this.#client : this.#client.getBlobClient(name);
+    try {
+      await this.#call(`${this.name}/${name ?? ''}`, () => client.getBlobLeaseClient().breakLease(0));
+      return true;
+    } catch (error) {
+      if (error instanceof StorageError && [404, 409].includes(error.status)) return false;
+      throw error;
+    }
   }
 
   /** Deletes the container with all in it. `held` = a lease, legal hold or immutability keeps it. */
