@@ -1,6 +1,6 @@
 import { silentLogger, type Clock } from '@xva/runtime';
-import { ManifestCache, reconcileRun, type SubmitDeps } from '../src/index.ts';
-import { policy, type World } from './world.ts';
+import { ManifestCache, reconcileRun, unlimited, type SubmitDeps, type SubmitPolicy } from '../src/index.ts';
+import { policy as plainPolicy, type World } from './world.ts';
 
 /** Thrown into whatever a killed reconciler was waiting for. */
 export class Killed extends Error {
@@ -31,6 +31,11 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
+export interface ActorTerms {
+  readonly policy: SubmitPolicy;
+  readonly room: number;
+}
+
 /** One reconciler whose every call waits twice, before and after its effect, until the test lets it go on. */
 export class Actor {
   dead = false;
@@ -38,10 +43,10 @@ export class Actor {
   readonly #world: World;
   readonly #gates: Gate[];
 
-  constructor(world: World, gates: Gate[], runId: string) {
+  constructor(world: World, gates: Gate[], runId: string, terms: ActorTerms) {
     this.#world = world;
     this.#gates = gates;
-    this.done = this.#work(runId).catch((error: unknown) => {
+    this.done = this.#work(runId, terms).catch((error: unknown) => {
       if (!(error instanceof Killed)) throw error;
     });
   }
@@ -73,7 +78,7 @@ export class Actor {
     });
   }
 
-  async #work(runId: string): Promise<void> {
+  async #work(runId: string, { policy, room }: ActorTerms): Promise<void> {
     const world = this.#world;
     const clock: Clock = { now: () => world.date, sleep: () => Promise.resolve() };
     const results = this.#gated(world.ledger.results, 'results');
@@ -98,7 +103,8 @@ export class Actor {
     for (;;) {
       await this.#pass('poll');
       try {
-        const result = await reconcileRun(runId, deps, { deep: true });
+        const capacity = { ...unlimited(world.batch), room: () => Promise.resolve(room) };
+        const result = await reconcileRun(runId, deps, { deep: true, capacity });
         if (result.kind === 'over') return;
       } catch (error) {
         if (!(error instanceof Away)) throw error;
@@ -117,6 +123,12 @@ export interface Chaos {
   readonly endings: number;
   readonly deletions: number;
   readonly cancel: boolean;
+  /** Running tasks whose node is taken away. */
+  readonly preemptions?: number;
+  /** Times that somebody pauses the run, and lets it go on later. */
+  readonly pauses?: number;
+  /** Tasks that a reconciler may add at a time; absent = all. */
+  readonly room?: number;
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -130,14 +142,21 @@ export async function drive(
   world: World,
   runId: string,
   chaos: Chaos,
-  actions: { readonly cancel?: () => Promise<unknown> } = {},
+  actions: {
+    readonly cancel?: () => Promise<unknown>;
+    readonly pause?: () => Promise<unknown>;
+    readonly resume?: () => Promise<unknown>;
+  } = {},
+  policy: SubmitPolicy = plainPolicy,
 ): Promise<{ readonly steps: number; readonly points: ReadonlySet<string> }> {
   const random = randomFrom(chaos.seed);
   const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
   const gates: Gate[] = [];
   const points = new Set<string>();
-  let actors = Array.from({ length: chaos.reconcilers }, () => new Actor(world, gates, runId));
-  let { kills, faults, zombies, endings, deletions } = chaos;
+  const terms = { policy, room: chaos.room ?? Number.MAX_SAFE_INTEGER };
+  let actors = Array.from({ length: chaos.reconcilers }, () => new Actor(world, gates, runId, terms));
+  let { kills, faults, zombies, endings, deletions, preemptions = 0, pauses = 0 } = chaos;
+  let paused = false;
   let cancel = chaos.cancel;
   const failures: unknown[] = [];
   const watch = (actor: Actor): void => void actor.done.catch((error: unknown) => failures.push(error));
@@ -155,7 +174,7 @@ export async function drive(
     if (dice < 0.1 && actors.some((actor) => actor.dead)) {
       actors = actors.map((actor) => {
         if (!actor.dead) return actor;
-        const next = new Actor(world, gates, runId);
+        const next = new Actor(world, gates, runId, terms);
         watch(next);
         return next;
       });
@@ -176,7 +195,19 @@ export async function drive(
       await actions.cancel?.();
       continue;
     }
+    if (dice < 0.16 && (paused || pauses > 0)) {
+      if (!paused) pauses -= 1;
+      await (paused ? actions.resume?.() : actions.pause?.());
+      paused = !paused;
+      continue;
+    }
     const runnable = world.runnable();
+    const taken = dice < 0.18 && preemptions > 0 ? pick(runnable) : undefined;
+    if (taken !== undefined) {
+      preemptions -= 1;
+      world.preempt(taken);
+      continue;
+    }
     if (dice < 0.3 && runnable.length > 0) {
       const chosen = pick(runnable);
       const zombie = zombies > 0 && random() < 0.3;

@@ -1,60 +1,7 @@
-import { publishedSchema, resultSummarySchema, type RunRecord } from '@xva/contracts';
-import { samplePackage } from '@xva/testkit';
 import fc from 'fast-check';
-import { acceptRun, cancelRun, isOpen, ManifestCache } from '../src/index.ts';
-import { drive, type Chaos } from './actors.ts';
-import { policy, World, type Exit } from './world.ts';
+import { checkPublished, play, poolsPolicy, taskIds } from './histories.ts';
+import { policy, type Exit, type World } from './world.ts';
 
-const clockOf = (world: World) => ({ now: () => world.date, sleep: () => Promise.resolve() });
-
-async function posted(world: World, name: string, sets = 3): Promise<string> {
-  const sample = samplePackage({ name, nettingSets: sets, samples: 1000, gridDates: 10, costNanos: [6e7, 6e7, 6e7] });
-  world.upload(sample);
-  const accepted = await acceptRun(
-    { request: sample.request, submittedBy: 'test', traceparent: null },
-    {
-      runs: world.runs,
-      manifests: new ManifestCache(world.work.objects),
-      limits: policy,
-      clock: clockOf(world),
-      isBusy: () => false,
-    },
-  );
-  if (accepted.outcome === 'busy') throw new Error('busy');
-  return accepted.run.record.runId;
-}
-
-/** What must hold of any run that is over, whatever happened to it. */
-function checkOver(world: World, record: RunRecord): void {
-  expect(isOpen(record)).toBe(false);
-  expect(world.activeJobs()).toEqual([]);
-  expect(new Set(record.attempts.map((attempt) => attempt.jobId)).size).toBe(record.attempts.length);
-  const jobs = [...world.jobs.keys()].filter((id) => id.startsWith(record.runId));
-  for (const id of jobs) expect(record.attempts.map((attempt) => attempt.jobId)).toContain(id);
-  expect(new Set(record.accepted.map((bundle) => bundle.taskId)).size).toBe(record.accepted.length);
-  for (const count of Object.values(record.retries)) expect(count).toBeLessThanOrEqual(policy.maxTaskRetries);
-  const pointer = world.result(`${record.runId}/published.json`);
-  expect(pointer !== undefined).toBe(record.state === 'done');
-}
-
-function checkPublished(world: World, record: RunRecord): void {
-  const pointer = publishedSchema.parse(world.result(`${record.runId}/published.json`));
-  expect(pointer).toMatchObject({
-    runId: record.runId,
-    bundleId: record.merged?.bundleId,
-    attempt: record.merged?.attempt,
-  });
-  const file = pointer.files.find((one) => one.name === 'summary.json');
-  const summary = resultSummarySchema.parse(world.result(file?.blob ?? ''));
-  expect(summary.shards.map((shard) => shard.bundleId).sort()).toEqual(
-    record.accepted.map((bundle) => bundle.bundleId).sort(),
-  );
-  expect(summary.nettingSets.map((set) => set.id)).toEqual(['NS-001', 'NS-002', 'NS-003']);
-  const pointers = [...(world.containers.get('results') ?? [])].filter(([name]) => name.endsWith('published.json'));
-  expect(pointers).toHaveLength(1);
-}
-
-const taskIds = ['shard-0001', 'shard-0002', 'shard-0003', 'merge'] as const;
 const passing = fc.constantFrom<Exit>(30, 40, 60, 70, -9, -15, 1, null);
 const chaos = fc.record({
   seed: fc.integer(),
@@ -74,30 +21,17 @@ const numRuns = Number(process.env['XVA_TEST_RUNS'] ?? 80);
 console.info(`seed ${seed}, ${numRuns} histories per property`);
 const points = new Set<string>();
 
-async function play(
-  given: Omit<Chaos, 'endings' | 'deletions' | 'cancel'> & Partial<Chaos>,
-  arrange: (world: World) => void,
-): Promise<{ world: World; record: RunRecord }> {
-  const world = new World();
-  arrange(world);
-  const runId = await posted(world, 'chaos');
-  const result = await drive(
-    world,
-    runId,
-    { endings: 0, deletions: 0, cancel: false, ...given },
-    { cancel: () => cancelRun(runId, 'test', { runs: world.runs, clock: clockOf(world) }) },
-  );
+async function played(...args: Parameters<typeof play>): ReturnType<typeof play> {
+  const result = await play(...args);
   for (const point of result.points) points.add(point);
-  const record = world.record(runId);
-  checkOver(world, record);
-  return { world, record };
+  return result;
 }
 
 describe('any number of reconcilers, killed between any two calls', () => {
   it('publish once, when every task succeeds in the end', async () => {
     await fc.assert(
       fc.asyncProperty(chaos, exits, fc.integer({ min: 0, max: 3 }), async (given, codes, quota) => {
-        const { world, record } = await play(given, (fresh) => {
+        const { world, record } = await played(given, (fresh) => {
           for (const id of taskIds) fresh.exits.set(id, [...codes[id]]);
           fresh.quotaRefusals = quota;
         });
@@ -118,7 +52,7 @@ describe('any number of reconcilers, killed between any two calls', () => {
         fc.integer({ min: 0, max: 2 }),
         fc.integer({ min: 0, max: 1 }),
         async (given, endings, deletions) => {
-          const { world, record } = await play({ ...given, endings, deletions }, () => undefined);
+          const { world, record } = await played({ ...given, endings, deletions }, () => undefined);
           expect(record).toMatchObject({ state: 'done', outcome: 'complete' });
           expect(record.attempt).toBeLessThanOrEqual(1 + endings + deletions);
           checkPublished(world, record);
@@ -138,7 +72,7 @@ describe('any number of reconcilers, killed between any two calls', () => {
     );
     await fc.assert(
       fc.asyncProperty(chaos, fc.constantFrom(...taskIds), hopeless, async (given, id, codes) => {
-        const { record } = await play({ ...given, zombies: 0 }, (world) => world.exits.set(id, [...codes]));
+        const { record } = await played({ ...given, zombies: 0 }, (world) => world.exits.set(id, [...codes]));
         expect(record).toMatchObject({ state: 'failed', outcome: 'failed' });
         if (id !== 'merge') expect(record.attempt).toBe(1);
         expect(record.reasons.filter((reason) => reason.code === 'task-failed').map((one) => one.subject)).toEqual([
@@ -149,11 +83,34 @@ describe('any number of reconcilers, killed between any two calls', () => {
     );
   });
 
+  it('publish once through spot, dedicated and large pools, preemptions, pauses and little room', async () => {
+    const more = fc.record({
+      preemptions: fc.integer({ min: 0, max: 4 }),
+      pauses: fc.integer({ min: 0, max: 3 }),
+      room: fc.constantFrom(1, 2, 100),
+    });
+    let moved = 0;
+    await fc.assert(
+      fc.asyncProperty(chaos, more, exits, fc.integer({ min: 0, max: 3 }), async (given, also, codes, quota) => {
+        const arrange = (fresh: World): void => {
+          for (const id of taskIds) fresh.exits.set(id, [...codes[id]]);
+          fresh.quotaRefusals = quota;
+        };
+        const { world, record } = await played({ ...given, ...also }, arrange, poolsPolicy);
+        expect(record).toMatchObject({ state: 'done', outcome: 'complete', paused: null, held: false });
+        checkPublished(world, record);
+        if (record.attempts.some((attempt) => attempt.poolClass !== 'spot')) moved += 1;
+      }),
+      { seed, numRuns },
+    );
+    expect(moved).toBeGreaterThan(numRuns / 4);
+  });
+
   it('end the run and its jobs when it is cancelled at any moment', async () => {
     let cancelled = 0;
     await fc.assert(
       fc.asyncProperty(chaos, async (given) => {
-        const { record } = await play({ ...given, cancel: true }, () => undefined);
+        const { record } = await played({ ...given, cancel: true }, () => undefined);
         expect(['cancelled', 'done']).toContain(record.state);
         if (record.state === 'cancelled') cancelled += 1;
       }),
