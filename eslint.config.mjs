@@ -38,13 +38,15 @@ export default tseslint.config(
       '**/*.test.ts',
       '**/test/**/*.ts',
       '**/bench/**/*.ts',
+      '**/soak/**/*.ts',
+      '**/conformance/**/*.ts',
       'tools/**/*.ts',
       'libs/testkit/**/*.ts',
     ],
     rules: { 'no-restricted-properties': 'off' },
   },
   {
-    files: ['**/*.test.ts', '**/test/**/*.ts', '**/bench/**/*.ts'],
+    files: ['**/*.test.ts', '**/test/**/*.ts', '**/bench/**/*.ts', '**/soak/**/*.ts', '**/conformance/**/*.ts'],
     rules: {
       '@nx/enforce-module-boundaries': boundaries(testConstraints),
       '@typescript-eslint/no-non-null-assertion': 'off',
