@@ -57,6 +57,20 @@ describe('login', () => {
     await secure.close();
   });
 
+  it("speaks TLS before TDS (strict), and not with a stranger's certificate", async () => {
+    const options = { encrypt: 'strict', serverName: 'localhost' } as const;
+    const secure = await Client.open(simulator, {
+      ...options,
+      cryptoCredentialsDetails: { ca: fixture('tls-cert.pem') },
+    });
+    expect(await secure.value(`SELECT REPLICATE(CAST(N'x' AS nvarchar(max)), 50000) AS v`)).toHaveLength(50_000);
+    await secure.close();
+    expect(await loginError(Client.open(simulator, options))).toMatchObject({ code: 'ESOCKET' });
+    const plain = await startSqlServerSimulator();
+    expect(await loginError(Client.open(plain, options))).toMatchObject({ code: 'ESOCKET' });
+    await plain.stop();
+  });
+
   it('fails a login on demand', async () => {
     simulator.faults.arm({ point: 'login', action: { kind: 'error', number: 40_613 } });
     const error = await loginError(Client.open(simulator, { maxRetriesOnTransientErrors: 0 }));

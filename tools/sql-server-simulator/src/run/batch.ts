@@ -202,6 +202,9 @@ export class BatchRunner {
         this.transact(statement);
         this.#hook.after(statement);
         return;
+      case 'insertBulk':
+        this.#session.bulk = statement;
+        return;
       case 'trackDatabase':
       case 'trackTable':
         await this.#track(statement, frame);

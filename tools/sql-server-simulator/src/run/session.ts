@@ -1,3 +1,4 @@
+import type { BulkTarget } from './bulk.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Database } from '../engine/database.ts';
 import { LockWait } from '../engine/locks.ts';
@@ -93,6 +94,9 @@ export class Session implements SessionFacts {
   random(): number {
     return randomBytes(4).readUInt32BE() / 2 ** 32;
   }
+
+  /** What the next bulk load's rows are for. */
+  bulk: BulkTarget | undefined;
 
   /** Wall clock with the process's high-resolution fraction below the millisecond; strictly rising. */
   now(): bigint {

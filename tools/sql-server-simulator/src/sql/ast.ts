@@ -418,6 +418,12 @@ export type Statement = Node &
         readonly unit: 'DAYS' | 'HOURS' | 'MINUTES' | undefined;
         readonly autoCleanup: boolean | undefined;
       }
+    | {
+        readonly kind: 'insertBulk';
+        readonly table: ObjectName;
+        readonly columns: readonly string[];
+        readonly keepNulls: boolean;
+      }
     | { readonly kind: 'trackTable'; readonly table: ObjectName; readonly on: boolean }
     | { readonly kind: 'dropTable'; readonly names: readonly ObjectName[]; readonly ifExists: boolean }
     | { readonly kind: 'dropIndex'; readonly index: string; readonly table: ObjectName; readonly ifExists: boolean }

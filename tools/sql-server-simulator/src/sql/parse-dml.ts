@@ -10,7 +10,7 @@ import type {
   Statement,
 } from './ast.ts';
 import type { Cursor } from './cursor.ts';
-import { parseExpression } from './parse-expression.ts';
+import { parseExpression, parseType } from './parse-expression.ts';
 import {
   parseAlias,
   parseFrom,
@@ -72,7 +72,7 @@ export function parseInsert(cursor: Cursor, commonTables: readonly CommonTable[]
   const { line } = cursor.advance();
   const top = parseTop(cursor);
   cursor.takeWord('INTO');
-  if (cursor.isWord('BULK')) throw cursor.refuse('INSERT BULK');
+  if (cursor.takeWord('BULK')) return parseInsertBulk(cursor, line);
   const target = parseTarget(cursor);
   const columns = cursor.isSymbol('(') ? parseNames(cursor) : undefined;
   const output = parseOutput(cursor);
@@ -86,6 +86,33 @@ export function parseInsert(cursor: Cursor, commonTables: readonly CommonTable[]
     ...(columns === undefined ? {} : { columns }),
     ...(output === undefined ? {} : { output }),
   };
+}
+
+/** `INSERT BULK table (column type …, …) [WITH (options)]`, which a client sends ahead of a bulk load's rows. */
+function parseInsertBulk(cursor: Cursor, line: number): Statement {
+  const table = parseObjectName(cursor);
+  const columns: string[] = [];
+  cursor.parenthesized(() =>
+    cursor.list(() => {
+      columns.push(cursor.name());
+      parseType(cursor);
+      if (cursor.takeWord('COLLATE')) cursor.name();
+      if (cursor.takeWord('NOT')) cursor.expectWord('NULL');
+      else cursor.takeWord('NULL');
+    }),
+  );
+  let keepNulls = false;
+  if (cursor.takeWord('WITH')) {
+    cursor.parenthesized(() =>
+      cursor.list(() => {
+        const option = cursor.name().toUpperCase();
+        if (option === 'KEEP_NULLS') keepNulls = true;
+        else if (!['CHECK_CONSTRAINTS', 'FIRE_TRIGGERS', 'TABLOCK'].includes(option))
+          throw cursor.refuse(`INSERT BULK … WITH (${option})`);
+      }),
+    );
+  }
+  return { kind: 'insertBulk', table, columns, keepNulls, line };
 }
 
 function parseInsertSource(cursor: Cursor): InsertSource {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { FaultBoard, Transcript } from '@xva/emulator-kit';
 import type { Database } from '../engine/database.ts';
 import { Dropped, faultError, type FaultTarget, statementFaults } from '../faults.ts';
@@ -6,7 +7,9 @@ import { BatchRunner } from '../run/batch.ts';
 import { pause } from '../run/pause.ts';
 import { newFrame, Session } from '../run/session.ts';
 import type { ParseCache } from '../sql/parser.ts';
-import { outsideSubset, SqlError } from '../types/sql-error.ts';
+import { loadBulk } from '../run/bulk.ts';
+import { SqlError } from '../types/sql-error.ts';
+import { readBulkLoad } from './bulk-load.ts';
 import { ByteReader, ProtocolError } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { encryption, type Login, readLogin, readPrelogin, skipHeaders, writePrelogin } from './login.ts';
@@ -15,7 +18,7 @@ import { PreparedStatements, runProcedure, textOfCall } from './procedures.ts';
 import { type PacketSink, Reply } from './reply.ts';
 import { readRpc } from './rpc.ts';
 import { manageTransaction } from './transaction-manager.ts';
-import { type Certificate, secureInTds } from './tls.ts';
+import { type Certificate, secureFirst, secureInTds, tlsHandshake } from './tls.ts';
 import {
   doneStatus,
   doneToken,
@@ -75,6 +78,10 @@ export class Connection implements PacketSink, FaultTarget {
   }
 
   #receive(chunk: Buffer): void {
+    if (this.#phase === 'prelogin' && this.#socket === this.#raw && chunk[0] === tlsHandshake) {
+      this.#beginStrict(chunk);
+      return;
+    }
     try {
       for (const message of this.#assembler.feed(chunk)) {
         if (message.type === packetType.attention) this.#onAttention();
@@ -85,6 +92,22 @@ export class Connection implements PacketSink, FaultTarget {
       return;
     }
     if (!this.#pumping) void this.#pump();
+  }
+
+  #beginStrict(chunk: Buffer): void {
+    const { certificate } = this.#state;
+    if (certificate === undefined) {
+      this.drop();
+      return;
+    }
+    this.#use(secureFirst(this.#raw, chunk, certificate));
+  }
+
+  /** Everything from now on goes through TLS. */
+  #use(tls: TLSSocket): void {
+    tls.on('error', () => this.drop());
+    tls.on('data', (data: Buffer) => this.#receive(data));
+    this.#socket = tls;
   }
 
   async #pump(): Promise<void> {
@@ -179,14 +202,13 @@ export class Connection implements PacketSink, FaultTarget {
   async #onPrelogin({ payload }: Message): Promise<void> {
     const wanted = readPrelogin(payload);
     const { certificate } = this.#state;
-    const secure = certificate !== undefined && (wanted === encryption.on || wanted === encryption.required);
+    const isStrict = this.#socket !== this.#raw;
+    const secure =
+      !isStrict && certificate !== undefined && (wanted === encryption.on || wanted === encryption.required);
     this.#phase = 'login';
     await this.#sendMessage(writePrelogin(secure ? encryption.on : encryption.notSupported));
     if (!secure) return;
-    const tls = secureInTds(this.#raw, certificate);
-    tls.on('error', () => this.drop());
-    tls.on('data', (chunk: Buffer) => this.#receive(chunk));
-    this.#socket = tls;
+    this.#use(secureInTds(this.#raw, certificate));
   }
 
   async #refuseLogin(error: SqlError): Promise<void> {
@@ -348,8 +370,16 @@ export class Connection implements PacketSink, FaultTarget {
       case packetType.transaction:
         skipHeaders(reader);
         return manageTransaction(reader, session);
-      case packetType.bulk:
-        throw outsideSubset('bulk load');
+      case packetType.bulk: {
+        const target = session.bulk;
+        session.bulk = undefined;
+        const rows = readBulkLoad(message.payload);
+        const count = await session.atomically(newFrame(), signal, (context) =>
+          loadBulk(target, rows, session, context),
+        );
+        await reply.result({ kind: 'insert', count });
+        return 'bulk load';
+      }
       default:
         throw new ProtocolError(`packet type 0x${message.type.toString(16)}`);
     }

@@ -73,6 +73,18 @@ class HandshakeTransport extends Duplex {
   }
 }
 
+/** First byte of a TLS handshake record: the client wants TLS before anything of TDS (encrypt: strict). */
+export const tlsHandshake = 0x16;
+
+/** Puts TLS over a socket before PRELOGIN, as TDS 8.0 does (MS-TDS 3.2.5, ALPN `tds/8.0`); `received` is what came already. */
+export function secureFirst(socket: Socket, received: Buffer, certificate: Certificate): TLSSocket {
+  socket.removeAllListeners('data');
+  socket.pause();
+  socket.unshift(received);
+  const secureContext = createSecureContext(certificate);
+  return new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['tds/8.0'] });
+}
+
 /** Puts TLS (at most 1.2: in TDS 7.x the handshake ends before LOGIN7) over a socket after PRELOGIN. */
 export function secureInTds(socket: Socket, certificate: Certificate): TLSSocket {
   socket.removeAllListeners('data');

@@ -296,115 +296,131 @@ function readOldDate(bytes: Buffer): bigint {
   );
 }
 
-/** Reads TYPE_INFO and the value behind it. @throws SqlError for types outside the subset, ProtocolError for nonsense */
-export function readParameter(reader: ByteReader): Parameter {
+/** A TYPE_INFO that was read, and how its values are. */
+export interface WireType {
+  readonly type: SqlType;
+  readonly read: (reader: ByteReader) => Value;
+  /** `text`, `ntext` and `image`: their column descriptions carry a table name. */
+  readonly isLong: boolean;
+}
+
+/** Reads TYPE_INFO. @throws SqlError for types outside the subset, ProtocolError for nonsense */
+export function readTypeInfo(reader: ByteReader): WireType {
   const token = reader.u8();
-  const read = <T>(type: SqlType, convert: (bytes: Buffer) => T & Value): Parameter => {
-    const bytes = readSized(reader);
-    return { type, value: bytes === undefined ? null : convert(bytes) };
-  };
+  const sized = (type: SqlType, convert: (bytes: Buffer) => Value): WireType => ({
+    type,
+    isLong: false,
+    read: (from) => {
+      const bytes = readSized(from);
+      return bytes === undefined ? null : convert(bytes);
+    },
+  });
+  const fixed = (type: SqlType, read: (from: ByteReader) => Value): WireType => ({ type, isLong: false, read });
+  const variable = (type: SqlType, length: number, convert: (bytes: Buffer) => Value): WireType =>
+    fixed(type, (from) => {
+      const bytes = readVariable(from, length);
+      return bytes === null ? null : convert(bytes);
+    });
   switch (token) {
     case 0x1f:
-      return { type: types.null, value: null };
+      return fixed(types.null, () => null);
     case 0x26:
-      return read(integerType(reader.u8()), readInteger);
+      return sized(integerType(reader.u8()), readInteger);
     case 0x68:
       reader.u8();
-      return read(types.bit, (bytes) => (bytes[0] === 0 ? 0 : 1));
+      return sized(types.bit, (bytes) => (bytes[0] === 0 ? 0 : 1));
     case 0x6d: {
       const width = reader.u8();
-      return read(types.float, (bytes) => (width === 4 ? bytes.readFloatLE(0) : bytes.readDoubleLE(0)));
+      return sized(types.float, (bytes) => (width === 4 ? bytes.readFloatLE(0) : bytes.readDoubleLE(0)));
     }
     case 0x6a:
     case 0x6c: {
       reader.u8();
       const type = decimal(reader.u8(), reader.u8());
-      return read(type, (bytes) => (bytes[0] === 0 ? -unsigned(bytes.subarray(1)) : unsigned(bytes.subarray(1))));
+      return sized(type, (bytes) => (bytes[0] === 0 ? -unsigned(bytes.subarray(1)) : unsigned(bytes.subarray(1))));
     }
     case 0x6e:
       reader.u8();
-      return read(types.money, readMoney);
+      return sized(types.money, readMoney);
     case 0x6f: {
       const width = reader.u8();
-      return read(width === 4 ? { ...types.datetime, name: 'smalldatetime' } : types.datetime, readOldDate);
+      return sized(width === 4 ? { ...types.datetime, name: 'smalldatetime' } : types.datetime, readOldDate);
     }
     case 0x28:
-      return read(types.date, (bytes) => Number(unsigned(bytes)));
+      return sized(types.date, (bytes) => Number(unsigned(bytes)));
     case 0x29: {
       const scale = reader.u8();
-      return read({ ...types.datetime2, name: 'time', scale }, (bytes) => ticksFrom(bytes, scale));
+      return sized({ ...types.datetime2, name: 'time', scale }, (bytes) => ticksFrom(bytes, scale));
     }
     case 0x2a: {
       const scale = reader.u8();
-      return read({ ...types.datetime2, scale }, (bytes) =>
+      return sized({ ...types.datetime2, scale }, (bytes) =>
         joinTicks(Number(unsigned(bytes.subarray(-3))), ticksFrom(bytes.subarray(0, -3), scale)),
       );
     }
     case 0x2b: {
       const scale = reader.u8();
-      return read({ ...types.datetimeoffset, scale }, (bytes) => ({
+      return sized({ ...types.datetimeoffset, scale }, (bytes) => ({
         ticks: joinTicks(Number(unsigned(bytes.subarray(-5, -2))), ticksFrom(bytes.subarray(0, -5), scale)),
         offset: bytes.readInt16LE(bytes.length - 2),
       }));
     }
     case 0x24:
       reader.u8();
-      return read(types.uniqueidentifier, guidText);
+      return sized(types.uniqueidentifier, guidText);
     case 0xe7:
     case 0xef: {
       const length = reader.u16();
       reader.bytes(5);
-      const bytes = readVariable(reader, length);
-      return {
-        type: { ...nvarchar(1), length: lengthOf(length, 2) },
-        value: bytes === null ? null : bytes.toString('utf16le'),
-      };
+      return variable({ ...nvarchar(1), length: lengthOf(length, 2) }, length, (bytes) => bytes.toString('utf16le'));
     }
     case 0xa7:
     case 0xaf: {
       const length = reader.u16();
       reader.bytes(5);
-      const bytes = readVariable(reader, length);
-      return {
-        type: { ...nvarchar(1), name: 'varchar', length: lengthOf(length, 1) },
-        value: bytes === null ? null : decode1252(bytes),
-      };
+      return variable({ ...nvarchar(1), name: 'varchar', length: lengthOf(length, 1) }, length, decode1252);
     }
     case 0xa5:
     case 0xad: {
       const length = reader.u16();
-      const bytes = readVariable(reader, length);
-      return {
-        type: { ...varbinary(1), length: lengthOf(length, 1) },
-        value: bytes === null ? null : Buffer.from(bytes),
-      };
+      return variable({ ...varbinary(1), length: lengthOf(length, 1) }, length, (bytes) => Buffer.from(bytes));
     }
     case 0x63:
-    case 0x23: {
+    case 0x23:
       reader.u32();
       reader.bytes(5);
-      const size = reader.i32();
-      const bytes = size < 0 ? null : reader.bytes(size);
-      const value = bytes === null ? null : token === 0x63 ? bytes.toString('utf16le') : decode1252(bytes);
-      return { type: nvarchar(-1), value };
-    }
-    case 0x22: {
+      return {
+        type: nvarchar(-1),
+        isLong: true,
+        read: (from) => {
+          const size = from.i32();
+          if (size < 0) return null;
+          const bytes = from.bytes(size);
+          return token === 0x63 ? bytes.toString('utf16le') : decode1252(bytes);
+        },
+      };
+    case 0x22:
       reader.u32();
-      const size = reader.i32();
-      return { type: varbinary(9000), value: size < 0 ? null : Buffer.from(reader.bytes(size)) };
-    }
+      return {
+        type: varbinary(9000),
+        isLong: true,
+        read: (from) => {
+          const size = from.i32();
+          return size < 0 ? null : Buffer.from(from.bytes(size));
+        },
+      };
     case 0x30:
-      return { type: types.tinyint, value: reader.u8() };
+      return fixed(types.tinyint, (from) => from.u8());
     case 0x32:
-      return { type: types.bit, value: reader.u8() === 0 ? 0 : 1 };
+      return fixed(types.bit, (from) => (from.u8() === 0 ? 0 : 1));
     case 0x34:
-      return { type: types.smallint, value: readInteger(reader.bytes(2)) };
+      return fixed(types.smallint, (from) => readInteger(from.bytes(2)));
     case 0x38:
-      return { type: types.int, value: reader.i32() };
+      return fixed(types.int, (from) => from.i32());
     case 0x3e:
-      return { type: types.float, value: reader.bytes(8).readDoubleLE(0) };
+      return fixed(types.float, (from) => from.bytes(8).readDoubleLE(0));
     case 0x7f:
-      return { type: types.bigint, value: BigInt.asIntN(64, reader.u64()) };
+      return fixed(types.bigint, (from) => BigInt.asIntN(64, from.u64()));
     case 0xf3:
       throw outsideSubset('table-valued parameter');
     case 0xf1:
@@ -413,6 +429,12 @@ export function readParameter(reader: ByteReader): Parameter {
     default:
       throw new ProtocolError(`unknown type token 0x${token.toString(16)}`);
   }
+}
+
+/** Reads TYPE_INFO and the value behind it. @throws SqlError for types outside the subset, ProtocolError for nonsense */
+export function readParameter(reader: ByteReader): Parameter {
+  const { type, read } = readTypeInfo(reader);
+  return { type, value: read(reader) };
 }
 
 export { ticksPerSecond, unixEpochDay };
