@@ -19,6 +19,7 @@ const repetitions = (count: number, latencyMs: number): number =>
   quick || count > 10_000 ? 1 : count > 1_000 ? (latencyMs > 0 ? 2 : 3) : 5;
 const print = (line = ''): void => void process.stdout.write(`${line}\n`);
 let failed = 0;
+let unreachable = 0;
 
 function aim(text: string, met: boolean): string {
   if (!met) failed += 1;
@@ -124,7 +125,9 @@ function report(count: number, latencyMs: number, sides: readonly Side[], took: 
   const bound = best.middle / floor.middle;
   const python = `at least 3 times the best Python`;
   // Where one round trip of the network is most of the time, nobody can be three times as fast.
-  const verdict = bound < 3 && best.middle < 3 ? `aim ${python}: out of reach here` : aim(python, best.middle >= 3);
+  const reachable = bound >= 3 || best.middle >= 3;
+  if (!reachable) unreachable += 1;
+  const verdict = reachable ? aim(python, best.middle >= 3) : `aim ${python}: OUT OF REACH here`;
   print(`  ${verdict} (${best.text}; the floor itself: ${bound.toFixed(2)}x)`);
   print(
     `  ${aim('never slower than addCollection', sdk.middle >= 1)} (${sdk.text}); floor reached: ${Math.round(floor.middle * 100)} %`,
@@ -266,5 +269,5 @@ const began = performance.now();
 const only = values.only?.split(',');
 for (const [name, part] of Object.entries(parts)) if (only === undefined || only.includes(name)) await part();
 print(
-  `\n${failed === 0 ? 'every aim met' : `${failed} aim(s) missed`}, ${Math.round((performance.now() - began) / 1_000)} s`,
+  `\n${failed} aim(s) missed, ${unreachable} out of reach of the floor itself, ${Math.round((performance.now() - began) / 1_000)} s`,
 );

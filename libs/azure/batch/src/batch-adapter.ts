@@ -244,6 +244,15 @@ export class BatchAdapter {
     });
   }
 
+  /** As `taskChanges` without the counts: one request when little changed. */
+  async changedTasks(
+    jobId: string,
+    cursor: string | undefined,
+    overlapMs: number,
+  ): Promise<Pick<TaskChanges, 'changed' | 'cursor'> | undefined> {
+    return this.#orAbsent(() => this.#tasks.changes(jobId, cursor, overlapMs));
+  }
+
   async getTask(jobId: string, taskId: string): Promise<TaskFacts | undefined> {
     return this.#orAbsent(async () => toTaskFacts(await this.#tasks.get(jobId, taskId, factsSelect)));
   }
