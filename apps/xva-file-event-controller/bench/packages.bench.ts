@@ -57,12 +57,10 @@ try {
   const results: StoredPackage[] = [];
   const one = async (index: number): Promise<void> => {
     const sample = sampleOf(index);
-    const openPart = async (_packageId: string, sha256: string): Promise<AsyncIterable<Uint8Array>> => {
+    const openPart = async function* (_packageId: string, sha256: string): AsyncGenerator<Uint8Array> {
       const bytes = sample.parts.get(sha256)!;
       fetched += bytes.length;
-      return (async function* () {
-        for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
-      })();
+      for (let at = 0; at < bytes.length; at += 65_536) yield await Promise.resolve(bytes.subarray(at, at + 65_536));
     };
     const context = { signal, traceparent: sample.event.traceparent, eventId: sample.event.id };
     const found = { manifest: sample.manifest, packageId: sample.packageId, bytes: sample.manifestBytes };

@@ -1,5 +1,6 @@
 import { EventPublisher } from '@xva/azure-event-hubs';
 import { BlobAccount } from '@xva/azure-storage';
+import { printable } from '@xva/runtime';
 import {
   letLongTimersGo,
   sampleEvent,
@@ -257,6 +258,55 @@ describe('xva-file-event-controller', () => {
     expect(rest.out).toContain('"did":"discarded"');
     expect((await runVerb(['dead-letters', 'list'], settings())).out).toBe('');
     expect((await runVerb(['dead-letters', 'list', '--closed'], settings())).out.trim().split('\n')).toHaveLength(4);
+  }, 60_000);
+
+  it('prints letters so that neither a terminal nor a spreadsheet obeys what is in them', async () => {
+    const type = '=HYPERLINK("http://evil.invalid")\u001b]0;owned\u0007\u202e,"x"\r\n';
+    const evil = Buffer.from(JSON.stringify({ specversion: '1.0', type }));
+    await publisher.publish([{ id: 'evil', body: evil, partitionKey: 'x' }]);
+    expect(JSON.parse((await runVerb(['once'], settings())).out)).toMatchObject({ deadLettered: 1 });
+    const query = ['--reason', 'event-type-unknown'];
+    for (const [args, global] of [
+      [['dead-letters', 'list', ...query], []],
+      [['dead-letters', 'list', '--csv', ...query], []],
+      [['dead-letters', 'list', ...query], ['--json']],
+      [['dead-letters', 'replay', ...query], []],
+    ] as const) {
+      const { code, out } = await runVerb(args, settings(), global);
+      expect(code).toBe(0);
+      expect(out).toContain('HYPERLINK');
+      for (const line of out.split('\n')) expect(printable(line)).toBe(line);
+    }
+    const csv = (await runVerb(['dead-letters', 'list', '--csv', ...query], settings(), [])).out.trim().split('\n');
+    expect(csv).toHaveLength(2);
+    expect(csv[0]).toBe('id,state,reason,attempts,firstSeen,lastSeen,book,eventId,runId,traceId,message');
+    const [id = ''] = (csv[1] ?? '').split(',');
+    const shown = await runVerb(['dead-letters', 'show', id], settings(), []);
+    expect(Buffer.from((JSON.parse(shown.out) as { event: { data: string } }).event.data).equals(evil)).toBe(true);
+    expect((await runVerb(['dead-letters', 'show', '../checkpoints/x'], settings(), [])).code).toBe(2);
+    const head = await account.container('deadletters').head(`${id}.json`);
+    expect(head?.metadata).toMatchObject({ xva_class: 'dead-letter', xva_letter_state: 'waiting' });
+    await runVerb(['dead-letters', 'discard', id, '--yes'], settings());
+    const closed = await account.container('deadletters').head(`${id}.json`);
+    expect(closed?.metadata).toMatchObject({ xva_letter_state: 'discarded' });
+  }, 60_000);
+
+  it('two replays of one letter at the same time give one job', async () => {
+    const [sample] = await freeze(1);
+    inputApi.before = (request, response) => {
+      if (request.method === 'POST') json(response, 422, problem(422, 'package-refused'));
+    };
+    await send([sample!]);
+    await runVerb(['once'], settings());
+    inputApi.before = undefined;
+    const replay = () => runVerb(['dead-letters', 'replay', sample!.event.id, '--yes'], settings());
+    const results = await Promise.all([replay(), replay()]);
+    // The slower one may find the letter closed already.
+    for (const { code } of results) expect([0, 5]).toContain(code);
+    expect(hasRun(sample!)).toBe(true);
+    expect([...jobApi.runs.keys()].filter((id) => id === sample!.event.id)).toHaveLength(1);
+    const shown = await runVerb(['dead-letters', 'show', sample!.event.id], settings());
+    expect(JSON.parse(shown.out)).toMatchObject({ state: 'replayed' });
   }, 60_000);
 
   it('check names what is wrong and hides secrets', async () => {

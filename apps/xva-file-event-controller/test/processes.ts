@@ -59,10 +59,11 @@ export async function startApp(settings: Settings): Promise<RunningApp> {
 export async function runVerb(
   args: readonly string[],
   settings: Settings,
+  global: readonly string[] = ['--json'],
 ): Promise<{ code: number; out: string; err: string }> {
   const result = { code: -1, out: '', err: '' };
   await runCli(definition, {
-    argv: ['node', 'xva-file-event-controller', '--json', ...args],
+    argv: ['node', 'xva-file-event-controller', ...global, ...args],
     env: environment(settings),
     stdout: { write: (text) => (result.out += text) },
     stderr: { write: (text) => (result.err += text) },

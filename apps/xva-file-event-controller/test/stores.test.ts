@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { BlobAccount, type BlobContainer } from '@xva/azure-storage';
-import { deadLetterSchema, type DeadLetter } from '@xva/contracts';
-import { bury, StepFailure } from '@xva/flow-package';
+import { deadLetterSchema, type DeadLetter, type Part } from '@xva/contracts';
+import { bury, checkPart, StepFailure } from '@xva/flow-package';
 import { deadLettersContract, sampleEvent, startAzurite, workObjectsContract, type Azurite } from '@xva/testkit';
 import { BlobDeadLetters, BlobWorkObjects } from '../src/stores.ts';
 
@@ -82,6 +83,33 @@ describe('blob stores', () => {
     expect(await kindOf(wrongKey)).toBe('operator');
     expect(await kindOf(deadHost)).toBe('outage');
   });
+
+  it('send a part of 128 MiB through its checks and into Storage in bounded memory', async () => {
+    const objects = await container('objects');
+    const store = new BlobWorkObjects(objects, objects);
+    const block = Buffer.alloc(256 * 1024, '20260930 FX/RATE/EUR/USD 1.1\n');
+    const blocks = 512;
+    const hash = createHash('sha256');
+    for (let count = 0; count < blocks; count += 1) hash.update(block);
+    const part: Part = {
+      path: 'Input/market.txt',
+      role: 'market',
+      size: block.length * blocks,
+      sha256: hash.digest('hex'),
+    };
+    let most = 0;
+    async function* chunks(): AsyncGenerator<Uint8Array> {
+      for (let count = 0; count < blocks; count += 1) {
+        most = Math.max(most, process.memoryUsage().arrayBuffers);
+        yield await Promise.resolve(block);
+      }
+    }
+    const before = process.memoryUsage().arrayBuffers;
+    const { signal } = new AbortController();
+    expect(await store.putObjectStream(part.sha256, checkPart(part, chunks()), signal)).toBe('created');
+    expect((await store.findObject(part.sha256))?.size).toBe(part.size);
+    expect((most - before) / 2 ** 20).toBeLessThan(96);
+  }, 60_000);
 
   it('count every attempt when many bury the same event at once', async () => {
     const letters = new BlobDeadLetters(await container('letters'));

@@ -212,7 +212,7 @@ export class Packager {
     return {
       objects,
       openPart: (packageId, sha256, context) =>
-        this.#inputApi.call('openPart', context, () => inputApi.openPart(packageId, sha256, context)),
+        this.#inputApi.stream('openPart', context, () => inputApi.openPart(packageId, sha256, context)),
       transfers: this.#transfers,
       largeParts: this.#largeParts,
       smallPartBytes: this.#settings.smallPartBytes,

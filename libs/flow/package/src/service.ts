@@ -48,22 +48,34 @@ export class Service {
    */
   async call<T>(name: string, context: CallContext, operation: () => Promise<T>): Promise<T> {
     const evidence = this.#evidenceOf(name);
-    await this.#gate.pass(context.signal);
-    // From here to `enter` in one turn: of those who wait for a half-open circuit one may try.
-    const refusal = this.#breaker.refusal();
-    if (refusal !== undefined) throw refusal;
-    const isProbe = this.#breaker.enter();
+    const isProbe = await this.#enter(context.signal);
     try {
       const result = await operation();
-      this.#breaker.succeeded();
-      evidence.succeeded(context.eventId);
+      this.#succeeded(evidence, context);
       return result;
     } catch (error) {
-      if (context.signal.aborted) {
-        this.#breaker.left(isProbe);
-        throw context.signal.reason;
-      }
-      throw await this.#learn(asStepFailure(error), evidence, context, isProbe);
+      throw await this.#failed(error, evidence, context, isProbe);
+    }
+  }
+
+  /** The same for an answer that is read in chunks: the call is over when the last one is, or when nobody reads on. */
+  async *stream(
+    name: string,
+    context: CallContext,
+    open: () => Promise<AsyncIterable<Uint8Array>>,
+  ): AsyncGenerator<Uint8Array> {
+    const evidence = this.#evidenceOf(name);
+    const isProbe = await this.#enter(context.signal);
+    let isOver = false;
+    try {
+      yield* await open();
+      isOver = true;
+      this.#succeeded(evidence, context);
+    } catch (error) {
+      isOver = true;
+      throw await this.#failed(error, evidence, context, isProbe);
+    } finally {
+      if (!isOver) this.#breaker.left(isProbe);
     }
   }
 
@@ -72,12 +84,30 @@ export class Service {
     for (const evidence of this.#evidence.values()) evidence.ended(eventId);
   }
 
+  async #enter(signal: AbortSignal): Promise<boolean> {
+    await this.#gate.pass(signal);
+    // From here to the end in one turn: of those who wait for a half-open circuit one may try.
+    const refusal = this.#breaker.refusal();
+    if (refusal !== undefined) throw refusal;
+    return this.#breaker.enter();
+  }
+
+  #succeeded(evidence: Evidence, context: CallContext): void {
+    this.#breaker.succeeded();
+    evidence.succeeded(context.eventId);
+  }
+
+  async #failed(error: unknown, evidence: Evidence, context: CallContext, isProbe: boolean): Promise<unknown> {
+    if (!context.signal.aborted) return this.#learn(asStepFailure(error), evidence, context, isProbe);
+    this.#breaker.left(isProbe);
+    return context.signal.reason;
+  }
+
   async #learn(failure: StepFailure, evidence: Evidence, context: CallContext, isProbe: boolean): Promise<StepFailure> {
     switch (failure.kind) {
       case 'poison':
         // It has looked at the request: it lives.
-        this.#breaker.succeeded();
-        evidence.succeeded(context.eventId);
+        this.#succeeded(evidence, context);
         return failure;
       case 'busy':
         this.#breaker.succeeded();

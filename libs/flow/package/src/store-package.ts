@@ -14,7 +14,7 @@ export interface StoredPackage {
 
 export interface StoreTools {
   readonly objects: WorkObjects;
-  readonly openPart: InputApiPort['openPart'];
+  readonly openPart: (...part: Parameters<InputApiPort['openPart']>) => AsyncIterable<Uint8Array>;
   /** Parts looked up or in transfer at once, over all events, and of these the large ones. */
   readonly transfers: Bulkhead;
   readonly largeParts: Bulkhead;
@@ -87,7 +87,7 @@ async function storePart(
   }
   context.signal.throwIfAborted();
   crashPoint('beforePart');
-  const chunks = checkPart(part, watched(part, await tools.openPart(packageId, part.sha256, context), tools));
+  const chunks = checkPart(part, watched(part, tools.openPart(packageId, part.sha256, context), tools));
   const outcome =
     part.size <= tools.smallPartBytes
       ? await objects.putObject(part.sha256, await collect(chunks, part.size))

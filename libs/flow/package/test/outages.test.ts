@@ -79,6 +79,25 @@ describe('an outage of three hours with a budget of one minute per event', () =>
       },
     ],
     [
+      'every part is cut in the middle, twelve events',
+      12,
+      '12 jobs, 0 dead letters',
+      (rig) => {
+        const began = rig.clock.now().getTime();
+        const open = rig.inputApi.openPart.bind(rig.inputApi);
+        rig.inputApi.openPart = async (packageId, sha256) => {
+          const chunks = await open(packageId, sha256);
+          if (rig.clock.now().getTime() - began >= 3 * hourMs) return chunks;
+          return (async function* () {
+            for await (const chunk of chunks) {
+              yield chunk;
+              throw transient();
+            }
+          })();
+        };
+      },
+    ],
+    [
       'controller cannot be reached, twelve events',
       12,
       '12 jobs, 0 dead letters',
