@@ -101,6 +101,11 @@ export interface AttemptDecision {
 
 const closedStates: ReadonlySet<string> = new Set(['terminating', 'completed', 'deleting']);
 
+/** A job that ends, or has ended. */
+export function isClosed(job: JobFacts): boolean {
+  return closedStates.has(job.state);
+}
+
 /** Wait before reactivation number `count + 1`. */
 export function retryDelayMs(policy: Pick<SubmitPolicy, 'taskRetryDelayMs'>, count: number): number {
   return policy.taskRetryDelayMs * 2 ** Math.min(count, 10);
@@ -156,7 +161,7 @@ export function decideAttempt(
   const mine = new Set(wanted);
   const alive = [...found].filter(([, task]) => task.state !== 'completed');
   const strays = alive.filter(([id]) => !mine.has(id) && belongsElsewhere(record, attempt, id)).map(([id]) => id);
-  const closed = job !== undefined && closedStates.has(job.state);
+  const closed = job !== undefined && isClosed(job);
   const unfinished = busy || missing.length > 0 || retry.length > 0 || retryAt !== undefined;
   const lost =
     wanted.length === 0

@@ -2,6 +2,7 @@ import type { RunRecord } from '@xva/contracts';
 import type { Clock, Logger } from '@xva/runtime';
 import type { ManifestSource } from './manifests.ts';
 import type { SubmitPolicy } from './policy.ts';
+import type { TaskWatch } from './task-watch.ts';
 import type {
   BatchPort,
   CostModelStore,
@@ -63,6 +64,7 @@ export interface StepOptions {
   /** Also look at the jobs themselves, not at their tasks only. */
   readonly deep: boolean;
   readonly capacity: Capacity;
+  readonly watch: TaskWatch;
 }
 
 /** What one act on a run came to. */

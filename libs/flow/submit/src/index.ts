@@ -34,6 +34,7 @@ export type {
 export { progressOf } from './progress.ts';
 export { reconcileRun, type ReconcileOptions, type ReconcileResult } from './reconcile.ts';
 export { isOpen } from './record.ts';
+export { TaskWatch, type TaskWatchOptions } from './task-watch.ts';
 export { varyingNames } from './task-specs.ts';
 export { deskUsage, usageHorizon } from './usage.ts';
 export { viewOf } from './view.ts';

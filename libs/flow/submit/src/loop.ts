@@ -3,6 +3,7 @@ import { describeError } from '@xva/runtime';
 import { swap, type SubmitDeps } from './deps.ts';
 import { PoolCapacity } from './pool-capacity.ts';
 import type { StoredRun } from './ports.ts';
+import { TaskWatch } from './task-watch.ts';
 import { reconcileRun, type ReconcileResult } from './reconcile.ts';
 import { change, hasReason, isOpen, reason, withReasons } from './record.ts';
 
@@ -23,6 +24,8 @@ export interface LoopOptions {
   readonly maxOutstandingTasks: number | undefined;
   /** How long what is known of pools and of the desks' usage is good for. Default 10 s. */
   readonly capacityRefreshMs?: number | undefined;
+  /** How often all tasks of a job are listed, beside what changed. Default ten minutes. */
+  readonly fullListMs?: number | undefined;
 }
 
 interface Entry {
@@ -68,6 +71,7 @@ export class RunLoop {
   readonly #working = new Set<Promise<void>>();
   #wakeUp: () => void = () => undefined;
   readonly #capacity: PoolCapacity;
+  readonly #watch: TaskWatch;
   /** What was freed in the pools when waiting runs were woken last. */
   #freedSeen = 0;
 
@@ -75,7 +79,8 @@ export class RunLoop {
     this.#deps = deps;
     this.#options = options;
     this.#hooks = hooks;
-    const { maxOutstandingTasks, capacityRefreshMs = 10_000 } = options;
+    const { maxOutstandingTasks, capacityRefreshMs = 10_000, fullListMs = 600_000 } = options;
+    this.#watch = new TaskWatch(deps.batch, deps.clock, { fullMs: fullListMs });
     const capacity = { maxOutstandingTasks, refreshMs: capacityRefreshMs };
     this.#capacity = new PoolCapacity(deps, capacity, () => this.records());
   }
@@ -214,6 +219,7 @@ export class RunLoop {
         known: entry.stale || (deep && entry.known?.record.state !== 'queued') ? undefined : entry.known,
         deep,
         capacity: this.#capacity,
+        watch: this.#watch,
         signal,
         onRecord: (run) => {
           entry.known = run;
@@ -246,6 +252,7 @@ export class RunLoop {
   #leave(entry: Entry): void {
     this.#entries.delete(entry.runId);
     this.#capacity.forget(entry.runId);
+    for (const attempt of entry.known?.record.attempts ?? []) this.#watch.forget(attempt.jobId);
   }
 
   /** Wakes queued runs that have room now, once something was freed. */

@@ -102,6 +102,17 @@ export interface BatchPort {
   addTasks(jobId: string, tasks: readonly TaskSpec[]): Promise<AddTasksOutcome>;
   /** Undefined when there is no such job. */
   listTasks(jobId: string): Promise<readonly TaskFacts[] | undefined>;
+  /**
+   * Tasks whose state changed since the look that gave `cursor`, and where the next one goes on; without a cursor, those
+   * that have left `active`. One may be told again. Undefined when there is no such job. Absent = the port cannot tell.
+   *
+   * @param overlapMs how far the next look reaches back before the last change, since lists may lag behind
+   */
+  changedTasks?(
+    jobId: string,
+    cursor: string | undefined,
+    overlapMs: number,
+  ): Promise<{ readonly changed: readonly TaskFacts[]; readonly cursor: string | undefined } | undefined>;
   /** `disabled`: running tasks go on, no other starts. Asking twice is the same act. */
   disableJob(jobId: string): Promise<'asked' | 'already' | 'closed' | 'absent'>;
   /** `not-yet`: it is still being disabled. */

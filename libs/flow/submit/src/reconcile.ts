@@ -5,6 +5,7 @@ import { stepEnding } from './step-ending.ts';
 import { stepPublishing } from './step-publishing.ts';
 import { stepRunning } from './step-running.ts';
 import { stepQueued, stepSubmitting } from './step-submitting.ts';
+import { TaskWatch } from './task-watch.ts';
 
 export interface ReconcileOptions {
   /** What the caller knows already; absent = read it. */
@@ -13,6 +14,8 @@ export interface ReconcileOptions {
   readonly deep: boolean;
   /** What the run may use of the pools; absent = all of them. */
   readonly capacity?: Capacity | undefined;
+  /** What is known of the tasks already; absent = they are listed each time. */
+  readonly watch?: TaskWatch | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with every version of the record that was written or read. */
   readonly onRecord?: ((run: StoredRun) => void) | undefined;
@@ -65,7 +68,9 @@ async function step(run: StoredRun, deps: SubmitDeps, options: ReconcileOptions)
   if (!isOpen(record)) return { kind: 'over', run };
   const late = await missedDeadline(deps, run);
   if (late !== undefined) return late;
-  const use = { deep: options.deep, capacity: options.capacity ?? unlimited(deps.batch) };
+  const capacity = options.capacity ?? unlimited(deps.batch);
+  const watch = options.watch ?? new TaskWatch(deps.batch, deps.clock, { fullMs: 0 });
+  const use = { deep: options.deep, capacity, watch };
   switch (record.state) {
     case 'queued':
       return stepQueued(deps, run, use);

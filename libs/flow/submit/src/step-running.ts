@@ -2,6 +2,7 @@ import type { AcceptedBundle, Attempt, Reason, RunRecord } from '@xva/contracts'
 import { firstStart, withExecutions } from './cost.ts';
 import {
   decideAttempt,
+  isClosed,
   failureSubject,
   taskMoved,
   taskRetried,
@@ -64,12 +65,12 @@ export async function stepRunning(deps: SubmitDeps, run: StoredRun, options: Ste
     return swap(deps, tended.run, nextAttempt(current, lost.attempt, tasks, policy.maxAttempts, now, lost.why));
   }
   if (look.decisions.some((one) => one.move.length > 0)) return move(deps, tended.run, current, look, options);
-  if (look.decisions.some((one) => one.retry.length > 0)) return retryTasks(deps, tended.run, current, look);
+  if (look.decisions.some((one) => one.retry.length > 0)) return retryTasks(deps, tended.run, current, look, options);
   if (next !== undefined) return swap(deps, tended.run, next);
   return addMissing(deps, tended.run, look, options, tended.quota);
 }
 
-async function lookAt(deps: SubmitDeps, record: RunRecord, { deep, capacity }: StepOptions): Promise<Look> {
+async function lookAt(deps: SubmitDeps, record: RunRecord, { deep, capacity, watch }: StepOptions): Promise<Look> {
   const { batch, clock, policy } = deps;
   const open = openTasksByAttempt(record);
   const tasks = new Map<number, readonly TaskFacts[]>();
@@ -80,7 +81,7 @@ async function lookAt(deps: SubmitDeps, record: RunRecord, { deep, capacity }: S
       const wanted = open.get(attempt.attempt) ?? [];
       // The job first: of one that is seen closed the tasks are then seen as they will stay.
       const job = deep ? await batch.getJob(jobId) : undefined;
-      const listed = await batch.listTasks(jobId);
+      const listed = await watch.look(jobId, job !== undefined && isClosed(job));
       tasks.set(attempt.attempt, listed ?? []);
       const decision = decideAttempt(record, attempt, wanted, listed, job, policy, clock.now());
       capacity.outstanding(record.runId, jobId, poolId, decision.outstanding);
@@ -133,7 +134,7 @@ async function addMissing(
   deps: SubmitDeps,
   run: StoredRun,
   look: Look,
-  { capacity }: StepOptions,
+  { capacity, watch }: StepOptions,
   quota: boolean,
 ): Promise<StepResult> {
   const { record } = run;
@@ -155,6 +156,7 @@ async function addMissing(
       const why = `job ${attempt.jobId} was ended by somebody`;
       return swap(deps, run, nextAttempt(record, attempt, tasks, policy.maxAttempts, at, why));
     }
+    watch.added(attempt.jobId, now);
     capacity.outstanding(record.runId, attempt.jobId, attempt.poolId, outstanding + now.length);
   }
   const waiting: StepResult = {
@@ -266,7 +268,13 @@ async function move(
  * Counts each failure once against its task's budget, then makes the tasks active again. A crash between the two is not
  * counted twice, and neither do two reconcilers.
  */
-async function retryTasks(deps: SubmitDeps, run: StoredRun, record: RunRecord, look: Look): Promise<StepResult> {
+async function retryTasks(
+  deps: SubmitDeps,
+  run: StoredRun,
+  record: RunRecord,
+  look: Look,
+  { watch }: StepOptions,
+): Promise<StepResult> {
   const now = deps.clock.now();
   const all = look.decisions.flatMap(({ attempt, retry }) => retry.map((item) => ({ ...item, attempt })));
   const fresh = all.filter((item) => !item.counted);
@@ -288,6 +296,10 @@ async function retryTasks(deps: SubmitDeps, run: StoredRun, record: RunRecord, l
   for (const { attempt } of look.decisions) {
     const ids = all.filter((item) => item.attempt === attempt).map((item) => item.failure.taskId);
     const outcomes = await Promise.all(ids.map((taskId) => deps.batch.reactivateTask(attempt.jobId, taskId)));
+    watch.added(
+      attempt.jobId,
+      ids.filter((_id, index) => outcomes[index] === 'reactivated'),
+    );
     if (!outcomes.includes('job-closed')) continue;
     const job = await deps.batch.getJob(attempt.jobId);
     const at = deps.clock.now();

@@ -1,5 +1,5 @@
 import { silentLogger, type Clock } from '@xva/runtime';
-import { ManifestCache, reconcileRun, unlimited, type SubmitDeps, type SubmitPolicy } from '../src/index.ts';
+import { ManifestCache, reconcileRun, TaskWatch, unlimited, type SubmitDeps, type SubmitPolicy } from '../src/index.ts';
 import { policy as plainPolicy, type World } from './world.ts';
 
 /** Thrown into whatever a killed reconciler was waiting for. */
@@ -100,11 +100,14 @@ export class Actor {
       policy,
       logger: silentLogger,
     };
+    const watch = new TaskWatch(deps.batch, clock, { fullMs: 4 });
     for (;;) {
       await this.#pass('poll');
+      // Time goes on while nobody works, so that everything is listed anew in the end.
+      world.now += 1;
       try {
         const capacity = { ...unlimited(world.batch), room: () => Promise.resolve(room) };
-        const result = await reconcileRun(runId, deps, { deep: true, capacity });
+        const result = await reconcileRun(runId, deps, { deep: true, capacity, watch });
         if (result.kind === 'over') return;
       } catch (error) {
         if (!(error instanceof Away)) throw error;

@@ -70,6 +70,9 @@ export class World {
   reject: readonly string[] = [];
   readonly history: string[] = [];
   #etag = 0;
+  /** When a task's facts became what they are, in the order of changes. */
+  readonly #changes = new WeakMap<TaskFacts, number>();
+  #change = 0;
   #bundles = 0;
 
   get date(): Date {
@@ -200,6 +203,16 @@ export class World {
       const job = this.jobs.get(id);
       return job === undefined ? undefined : [...job.tasks.values()].map((task) => task.facts);
     },
+    changedTasks: async (id, cursor) => {
+      const job = this.jobs.get(id);
+      if (job === undefined) return undefined;
+      const tasks = [...job.tasks.values()];
+      const changed =
+        cursor === undefined
+          ? tasks.filter((task) => task.facts.state !== 'active')
+          : tasks.filter((task) => (this.#changes.get(task.facts) ?? 0) > Number(cursor));
+      return { changed: changed.map((task) => task.facts), cursor: String(this.#change) };
+    },
     disableJob: async (id) => {
       const job = this.jobs.get(id);
       if (job === undefined) return 'absent';
@@ -239,11 +252,16 @@ export class World {
       if (job === undefined || task === undefined) return 'absent';
       if (job.state === 'completed') return 'job-closed';
       if (task.facts.state !== 'completed' || task.facts.result === 'success') return 'not-failed';
-      task.facts = fresh(taskId);
+      this.#become(task, fresh(taskId));
       return 'reactivated';
     },
     readTaskFile: async () => undefined,
   };
+
+  #become(task: FakeTask, facts: TaskFacts): void {
+    task.facts = facts;
+    this.#changes.set(facts, (this.#change += 1));
+  }
 
   #endWhenComplete(job: FakeJob): void {
     if (
@@ -276,7 +294,7 @@ export class World {
     const { spec } = found.task;
     const next = zombie ? undefined : this.exits.get(spec.id)?.shift();
     const exit = next === undefined ? 0 : next;
-    found.task.facts = { ...found.task.facts, startTime: this.date };
+    this.#become(found.task, { ...found.task.facts, startTime: this.date });
     this.now += this.taskMs;
     const key = `${found.job.spec.id.replace(/-a[0-9]+$/, '')}/${spec.id}`;
     this.#ran.set(key, (this.#ran.get(key) ?? 0) + 1);
@@ -287,7 +305,7 @@ export class World {
   /** A task's end as Batch shows it. */
   finish({ job, task }: { job: FakeJob; task: FakeTask }, exit: Exit): void {
     const failed = exit !== 0;
-    task.facts = {
+    this.#become(task, {
       id: task.spec.id,
       state: 'completed',
       exitCode: exit ?? undefined,
@@ -297,7 +315,7 @@ export class World {
       endTime: this.date,
       requeueCount: task.facts.requeueCount,
       nodeId: 'node',
-    };
+    });
     this.#endWhenComplete(job);
   }
 
@@ -316,7 +334,7 @@ export class World {
   /** Its node is taken away: Batch puts the task back into the queue. */
   preempt({ task }: { task: FakeTask }): void {
     this.now += this.taskMs;
-    task.facts = { ...fresh(task.spec.id), requeueCount: (task.facts.requeueCount ?? 0) + 1 };
+    this.#become(task, { ...fresh(task.spec.id), requeueCount: (task.facts.requeueCount ?? 0) + 1 });
   }
 
   #file(url: string): Buffer {
