@@ -24,6 +24,8 @@ export interface LoopOptions {
   readonly maxOutstandingTasks: number | undefined;
   /** How long what is known of pools and of the desks' usage is good for. Default 10 s. */
   readonly capacityRefreshMs?: number | undefined;
+  /** Looks at runs under way, all together: with many of them each is looked at more seldom. Default 100. */
+  readonly maxLooksPerSecond?: number | undefined;
   /** How often all tasks of a job are listed, beside what changed. Default ten minutes. */
   readonly fullListMs?: number | undefined;
 }
@@ -272,7 +274,9 @@ export class RunLoop {
     if (result.on === 'admission' || result.on === 'pause') return now + discoverMs;
     if (result.notBefore !== undefined)
       return Math.max(now + pollMs, Math.min(result.notBefore.getTime(), now + quotaRetryMs));
-    return now + pollDelayMs(now - entry.movedAt, this.#options);
+    const { maxLooksPerSecond = 100 } = this.#options;
+    const turnMs = (this.#entries.size / maxLooksPerSecond) * 1000;
+    return now + Math.max(turnMs, pollDelayMs(now - entry.movedAt, this.#options));
   }
 
   async #discover(thorough = false): Promise<void> {
