@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Discriminator, Field, JsonValue, StringConstraints, Tag
 
 from xva_engine.contracts.base import Contract, SchemaVersion
 from xva_engine.contracts.scalars import (
@@ -53,12 +53,24 @@ class RawCsa(Contract):
     raw: Annotated[str, StringConstraints(max_length=20_000)]
 
 
+def _csa_form(value: object) -> str:
+    is_raw = isinstance(value, RawCsa) or (isinstance(value, dict) and "raw" in value)
+    return CSA_FORMS[1] if is_raw else CSA_FORMS[0]
+
+
+CSA_FORMS = ("csa-terms", "csa-raw")
+"""Steps that pydantic puts into the place of a fault, where the message has none."""
+
+
 class NettingSet(Contract):
     """A netting set as its row says it; the ids are judged by the generator."""
 
     id: FreeText
     counterparty: FreeText
-    csa: Csa | RawCsa | None
+    csa: (
+        Annotated[Annotated[Csa, Tag(CSA_FORMS[0])] | Annotated[RawCsa, Tag(CSA_FORMS[1])], Discriminator(_csa_form)]
+        | None
+    )
 
 
 class FrozenTrade(Contract):

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from xva_engine.contracts import FrozenRequest
+from xva_engine.contracts.frozen_request import CSA_FORMS
 from xva_engine.generate.defects import Defect
 from xva_engine.generate.package import PackageRefusedError
 
@@ -80,6 +81,6 @@ def _faults(error: ValidationError) -> set[Defect]:
 
 def _place(steps: tuple[int | str, ...]) -> str:
     text = ""
-    for step in steps:
+    for step in (step for step in steps if step not in CSA_FORMS):
         text += f"[{step}]" if isinstance(step, int) else f".{str(step)[:100]}" if text else str(step)[:100]
     return text or "$"
