@@ -41,7 +41,7 @@ class TrialBook:
 
     def _text(self) -> str:
         count = sum(len(rows) for rows in self._sections.values())
-        head = f"Written by `{self._source}` from what it saw ({count} trials); the test fails when this page differs."
+        head = f"Written by `{self._source}` from what it saw ({count} rows); the test fails when this page differs."
         parts = [f"# {self._title}", head]
         for section, rows in self._sections.items():
             table = [_row(self._columns), _row(("---",) * len(self._columns)), *(_row(row) for row in rows)]

@@ -24,18 +24,23 @@ KEY = "test-key-0123456789"
 SCHEMAS = Path(__file__).resolve().parents[4] / "libs/xva-contracts/schemas"
 
 
-def _settings(folder: Path, **changes: Any) -> ApiSettings:
+def api_settings(folder: Path, **changes: Any) -> ApiSettings:
+    """Settings with changes by name, of the API or of its pool."""
     pool = {"most_bytes": 2**26, "workers": 2, "most_waiting": 32, "time_limit_seconds": 60.0}
-    limits = {name: changes.pop(name) for name in list(changes) if name in pool}
+    more = ("most_trades", "most_values", "most_worker_mib")
+    limits = {name: changes.pop(name) for name in list(changes) if name in (*pool, *more)}
     return ApiSettings(
         api_key=KEY,
         pool=PoolSettings(folder=folder, snapshots=folder / "snapshots", **{**pool, **limits}),
         most_body_bytes=changes.pop("most_body_bytes", 2**24),
+        body_seconds=changes.pop("body_seconds", 60.0),
     )
 
 
 def _client(folder: Path, **changes: Any) -> TestClient:
-    return TestClient(create_app(_settings(folder, **changes), logging.getLogger("test")), headers={"x-api-key": KEY})
+    return TestClient(
+        create_app(api_settings(folder, **changes), logging.getLogger("test")), headers={"x-api-key": KEY}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +54,8 @@ def _post(client: TestClient, request: req.Message) -> httpx.Response:
     return response
 
 
-def _problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def expect_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem of a response, which fits the contract."""
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = response.json()
@@ -83,7 +89,7 @@ def test_a_refused_request_names_every_defect(client: TestClient) -> None:
     request = req.message(strict=True)
     request["trades"][0]["tradeType"] = "Tarn"
     request["quotes"] = [quote for quote in request["quotes"] if quote["key"] != "IR_SWAP/RATE/USD/2D/1D/5Y"]
-    problem = _problem(_post(client, request), 422, "package-refused")
+    problem = expect_problem(_post(client, request), 422, "package-refused")
     found = {(error["code"], error["subject"]) for error in problem["errors"]}
     assert ("unknown-trade-type", "IRS_0000") in found
     assert ("missing-quote", "IR_SWAP/RATE/USD/2D/1D/5Y") in found
@@ -92,34 +98,36 @@ def test_a_refused_request_names_every_defect(client: TestClient) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"schemaVersion":"1.0"}', b"\xff" * 100])
 def test_a_malformed_request_is_refused(client: TestClient, content: bytes) -> None:
     response = client.post("/v1/packages", content=content)
-    problem = _problem(response, 422, "package-refused")
+    problem = expect_problem(response, 422, "package-refused")
     assert {error["code"] for error in problem["errors"]} == {"malformed-request"}
 
 
 def test_the_key_is_required(client: TestClient) -> None:
     for key in ("", "wrong", KEY[:-1], KEY + "x", "é"):
         response = client.post("/v1/packages", json={}, headers={"x-api-key": key.encode()})
-        _problem(response, 401, "unauthorized")
+        expect_problem(response, 401, "unauthorized")
         assert KEY not in response.text
-    _problem(client.get(f"/v1/packages/{'0' * 64}/objects/{'0' * 64}", headers={"x-api-key": ""}), 401, "unauthorized")
+    expect_problem(
+        client.get(f"/v1/packages/{'0' * 64}/objects/{'0' * 64}", headers={"x-api-key": ""}), 401, "unauthorized"
+    )
 
 
 def test_objects_that_are_not_there(client: TestClient) -> None:
     package = req.package(frozen_request("small"))
     _post(client, frozen_request("small"))
-    _problem(client.get(f"/v1/packages/{'0' * 64}/objects/{'0' * 64}"), 404, "package-not-cached")
-    _problem(client.get(f"/v1/packages/{package.package_id}/objects/{'0' * 64}"), 404, "object-not-in-package")
-    _problem(client.get(f"/v1/packages/{package.package_id}/objects/..%2Flock"), 404, "not-found")
-    _problem(client.get(f"/v1/packages/{package.package_id}/objects/lock"), 404, "object-not-in-package")
-    _problem(client.get("/v1/nothing"), 404, "not-found")
-    _problem(client.delete("/v1/packages"), 405, "method-not-allowed")
+    expect_problem(client.get(f"/v1/packages/{'0' * 64}/objects/{'0' * 64}"), 404, "package-not-cached")
+    expect_problem(client.get(f"/v1/packages/{package.package_id}/objects/{'0' * 64}"), 404, "object-not-in-package")
+    expect_problem(client.get(f"/v1/packages/{package.package_id}/objects/..%2Flock"), 404, "not-found")
+    expect_problem(client.get(f"/v1/packages/{package.package_id}/objects/lock"), 404, "object-not-in-package")
+    expect_problem(client.get("/v1/nothing"), 404, "not-found")
+    expect_problem(client.delete("/v1/packages"), 405, "method-not-allowed")
 
 
 def test_bodies_are_bounded(tmp_path: Path) -> None:
     with _client(tmp_path, most_body_bytes=1000) as client:
-        _problem(client.post("/v1/packages", content=b" " * 1001), 413, "request-too-big")
+        expect_problem(client.post("/v1/packages", content=b" " * 1001), 413, "request-too-big")
         chunks = (b" " * 100 for _ in range(11))
-        _problem(client.post("/v1/packages", content=chunks), 413, "request-too-big")
+        expect_problem(client.post("/v1/packages", content=chunks), 413, "request-too-big")
 
 
 def test_health_and_metrics_need_no_key(client: TestClient) -> None:
@@ -153,26 +161,26 @@ def test_a_restart_keeps_what_is_cached(tmp_path: Path) -> None:
     package = req.package(frozen_request("small"))
     url = f"/v1/packages/{package.package_id}/objects/{package.manifest.parts[0].sha256}"
     with _client(tmp_path, workers=1) as client:
-        _problem(client.get(url), 404, "package-not-cached")
+        expect_problem(client.get(url), 404, "package-not-cached")
         _post(client, frozen_request("small"))
     with _client(tmp_path, workers=1) as client:
         assert client.get(url).status_code == 200
 
 
 def test_a_slow_request_is_stopped_and_the_next_one_served(tmp_path: Path) -> None:
-    settings = _settings(tmp_path, workers=1, time_limit_seconds=60.0)
+    settings = api_settings(tmp_path, workers=1, time_limit_seconds=60.0)
     app = create_app(settings, logging.getLogger("test"))
     request = frozen_request("demo")
     request["quotes"] += [{"key": f"SOME/{number}", "value": "1"} for number in range(100_000)]
     with TestClient(app, headers={"x-api-key": KEY}) as client:
         object.__setattr__(settings.pool, "time_limit_seconds", 0.05)
-        _problem(_post(client, request), 504, "too-slow")
+        expect_problem(_post(client, request), 504, "too-slow")
         object.__setattr__(settings.pool, "time_limit_seconds", 60.0)
         assert _post(client, frozen_request("small")).status_code == 200
 
 
 def test_a_full_queue_is_told(tmp_path: Path) -> None:
-    app = create_app(_settings(tmp_path, workers=1, most_waiting=1), logging.getLogger("test"))
+    app = create_app(api_settings(tmp_path, workers=1, most_waiting=1), logging.getLogger("test"))
 
     async def many() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app)
@@ -187,12 +195,12 @@ def test_a_full_queue_is_told(tmp_path: Path) -> None:
     statuses = [response.status_code for response in responses]
     assert set(statuses) == {200, 503}
     refused = next(response for response in responses if response.status_code == 503)
-    _problem(refused, 503, "busy")
+    expect_problem(refused, 503, "busy")
     assert refused.headers["retry-after"] == "1"
 
 
 def test_a_generator_that_dies_is_replaced(tmp_path: Path) -> None:
-    app = create_app(_settings(tmp_path, workers=1), logging.getLogger("test"))
+    app = create_app(api_settings(tmp_path, workers=1), logging.getLogger("test"))
 
     async def story() -> list[int]:
         transport = httpx.ASGITransport(app)
@@ -205,7 +213,7 @@ def test_a_generator_that_dies_is_replaced(tmp_path: Path) -> None:
                 process.kill()
                 await process.wait()
             first = await client.post("/v1/packages", json=frozen_request("small"))
-            _problem(first, 503, "generator-died")
+            expect_problem(first, 503, "generator-died")
             second = await client.post("/v1/packages", json=frozen_request("small"))
             return [first.status_code, second.status_code]
 
