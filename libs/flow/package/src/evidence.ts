@@ -1,9 +1,12 @@
 /**
  * Whether a failure is the event's own or the service's, told by how others fare: `event` when somebody else's call
- * succeeded since this event failed last, `service` when somebody else has failed since the last success, `alone` when
- * there is nobody to compare with.
+ * succeeded since this event failed last, `service` when more than a few have failed since the last success, `few` when
+ * there are too few to tell.
  */
-export type Verdict = 'event' | 'service' | 'alone';
+export type Verdict = 'event' | 'service' | 'few';
+
+/** Two or three bad events may well come at once; more of them are an outage. */
+const fewCallers = 3;
 
 interface Failing {
   /** Successes of anybody that there had been at the caller's last failure. */
@@ -13,7 +16,7 @@ interface Failing {
 
 /**
  * Successes and failures of one call, by caller. A caller that gave up is remembered until the next success: of a
- * service that fails for everybody, one event at most is blamed, however long it lasts.
+ * service that fails for everybody, `fewCallers` events at most are blamed, however long it lasts.
  */
 export class Evidence {
   #successes = 0;
@@ -29,10 +32,8 @@ export class Evidence {
     const before = this.#failing.get(caller);
     this.#failing.set(caller, { lastAt: this.#successes, over: false });
     if (before !== undefined && this.#successes > before.lastAt) return 'event';
-    for (const [other, { lastAt }] of this.#failing) {
-      if (other !== caller && lastAt === this.#successes) return 'service';
-    }
-    return 'alone';
+    const failing = [...this.#failing.values()].filter(({ lastAt }) => lastAt === this.#successes).length;
+    return failing > fewCallers ? 'service' : 'few';
   }
 
   /** The caller will not call again for now. */

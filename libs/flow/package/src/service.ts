@@ -123,7 +123,7 @@ export class Service {
         return failure;
       case 'transient': {
         const verdict = evidence.failed(context.eventId);
-        const isOwn = verdict === 'event' || (verdict === 'alone' && (await this.#options.alive(context.signal)));
+        const isOwn = verdict === 'event' || (verdict === 'few' && (await this.#options.alive(context.signal)));
         if (isOwn) {
           this.#breaker.left(isProbe);
           return failure;

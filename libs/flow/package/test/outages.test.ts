@@ -145,6 +145,14 @@ describe('an outage of three hours with a budget of one minute per event', () =>
       },
     ],
     [
+      'two events of two break it, each in its way, and it lives',
+      2,
+      '0 jobs, 2 dead letters',
+      (rig) => {
+        fails(rig, () => transient());
+      },
+    ],
+    [
       'the only event kills its generator each time, the service lives',
       1,
       '0 jobs, 1 dead letters',
@@ -201,23 +209,30 @@ describe('an outage of three hours with a budget of one minute per event', () =>
 describe('Evidence', () => {
   it('blames an event only when others fare better since it failed last', () => {
     const evidence = new Evidence();
-    expect(evidence.failed('a')).toBe('alone');
-    expect(evidence.failed('b')).toBe('service');
-    evidence.succeeded('c');
+    expect(['a', 'b', 'c', 'd', 'a'].map((caller) => evidence.failed(caller))).toEqual([
+      'few',
+      'few',
+      'few',
+      'service',
+      'service',
+    ]);
+    evidence.succeeded('e');
     expect(evidence.failed('a')).toBe('event');
-    expect(evidence.failed('a')).toBe('alone');
+    expect(evidence.failed('a')).toBe('few');
     evidence.succeeded('a');
     expect(evidence.failed('b')).toBe('event');
   });
 
   it('remembers who gave up until somebody succeeds', () => {
     const evidence = new Evidence();
-    evidence.failed('a');
-    evidence.ended('a');
-    expect(evidence.failed('b')).toBe('service');
-    evidence.succeeded('c');
-    expect(evidence.failed('b')).toBe('event');
-    evidence.succeeded('b');
-    expect(evidence.failed('d')).toBe('alone');
+    for (const caller of ['a', 'b', 'c']) {
+      evidence.failed(caller);
+      evidence.ended(caller);
+    }
+    expect(evidence.failed('d')).toBe('service');
+    evidence.succeeded('e');
+    expect(evidence.failed('d')).toBe('event');
+    evidence.succeeded('d');
+    expect(evidence.failed('f')).toBe('few');
   });
 });
