@@ -131,8 +131,7 @@ function checkManifest(manifest: Manifest, request: JobRequest): void {
   }
 }
 
-/** A desk's name as it is kept: it becomes a key of a table. */
+/** A desk's name as records keep it. */
 export function deskOf(name: string): string {
-  const plain = name.replaceAll(/[^A-Za-z0-9_.@-]+/g, '-').slice(0, 64);
-  return plain === '' ? 'none' : plain;
+  return name === '' ? 'none' : name.slice(0, 64);
 }

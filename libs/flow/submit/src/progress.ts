@@ -8,6 +8,7 @@ import {
 } from '@xva/contracts';
 import { isFailure } from './decide.ts';
 import type { BatchPort, TaskFacts } from './ports.ts';
+import { attemptOfTask } from './record.ts';
 
 type Phase = TaskProgress['phase'];
 /** Where each phase begins and ends, in percent of a task: the simulation is nearly all of it. */
@@ -64,7 +65,7 @@ function taskView(
   const percent = done || state === 'succeeded' ? 100 : progress === undefined ? 0 : taskPercent(progress);
   return {
     taskId,
-    attempt: done ? accepted.attempt : record.attempt,
+    attempt: done ? accepted.attempt : (attemptOfTask(record, taskId)?.attempt ?? record.attempt),
     state,
     nettingSets: record.plan.shards.find((shard) => shard.taskId === taskId)?.nettingSets ?? [],
     phase: progress?.phase ?? null,
@@ -79,22 +80,49 @@ function taskView(
 /** The merge's share of a run, in percent; the shards share the rest by their planned cost. */
 const mergePercent = 5;
 
-/** Progress of a run: states from the record and Batch, percentages from the engine's own file on the node. */
-export async function progressOf(record: RunRecord, batch: BatchPort): Promise<RunProgress> {
-  const jobId = record.attempts.find((attempt) => attempt.attempt === record.attempt)?.jobId;
-  const listed = jobId === undefined || record.state === 'queued' ? undefined : await batch.listTasks(jobId);
-  const found = new Map((listed ?? []).map((task) => [task.id.toLowerCase(), task]));
+/** Each task as Batch shows it in the attempt that it belongs to, with that attempt's job. */
+async function tasksOf(
+  record: RunRecord,
+  batch: BatchPort,
+): Promise<ReadonlyMap<string, { readonly jobId: string; readonly task: TaskFacts }>> {
+  const found = new Map<string, { jobId: string; task: TaskFacts }>();
+  if (record.state === 'queued') return found;
+  await Promise.all(
+    record.attempts.map(async ({ attempt, jobId }) => {
+      for (const task of (await batch.listTasks(jobId)) ?? []) {
+        const id = task.id.toLowerCase();
+        if (attemptOfTask(record, id)?.attempt === attempt) found.set(id, { jobId, task });
+      }
+    }),
+  );
+  return found;
+}
+
+/** From the share that is done of it, and the time that took; null while little is done, or when it is over. */
+function etaOf(record: RunRecord, percent: number, now: Date | undefined): string | null {
+  if (now === undefined || record.state !== 'running' || record.startedAt === null || percent < 1) return null;
+  const elapsed = now.getTime() - Date.parse(record.startedAt);
+  return new Date(now.getTime() + (elapsed * (100 - percent)) / percent).toISOString();
+}
+
+/**
+ * Progress of a run: states from the record and Batch, percentages from the engine's own file on the node.
+ *
+ * @param now for the time at which it is likely to end; absent = that is not told
+ */
+export async function progressOf(record: RunRecord, batch: BatchPort, now?: Date): Promise<RunProgress> {
+  const found = await tasksOf(record, batch);
   const ids = [...record.plan.shards.map((shard) => shard.taskId), 'merge'];
   const progress = new Map<string, TaskProgress>();
-  const queue = isLive(record.state) ? ids.filter((id) => found.get(id)?.state === 'running') : [];
+  const queue = isLive(record.state) ? ids.filter((id) => found.get(id)?.task.state === 'running') : [];
   const read = async (): Promise<void> => {
     for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-      const known = jobId === undefined ? undefined : await readProgress(batch, jobId, id);
+      const known = await readProgress(batch, found.get(id)?.jobId ?? '', id);
       if (known !== undefined) progress.set(id, known);
     }
   };
   await Promise.all(Array.from({ length: Math.min(readersAtOnce, queue.length) }, read));
-  const tasks = ids.map((id) => taskView(id, record, found.get(id), progress.get(id)));
+  const tasks = ids.map((id) => taskView(id, record, found.get(id)?.task, progress.get(id)));
   const costs = new Map(record.plan.shards.map((shard) => [shard.taskId, shard.costSeconds]));
   const total = [...costs.values()].reduce((sum, cost) => sum + cost, 0);
   const weighted = tasks.reduce((sum, task) => {
@@ -103,5 +131,6 @@ export async function progressOf(record: RunRecord, batch: BatchPort): Promise<R
     return sum + (share * task.percent) / 100;
   }, 0);
   const percent = record.state === 'done' ? 100 : Math.min(99.9, Math.round(weighted * 10) / 10);
-  return { schemaVersion: '1.0', runId: record.runId, state: record.state, percent, tasks, eta: null };
+  const eta = etaOf(record, percent, now);
+  return { schemaVersion: '1.0', runId: record.runId, state: record.state, percent, tasks, eta };
 }

@@ -191,6 +191,20 @@ describe('a pool that is full', () => {
   });
 });
 
+describe('an account that is configured by a SAS', () => {
+  it('is refused where tasks have an identity: no token goes into a task', async () => {
+    const deps = depsWith();
+    const runContainer = (name: string) => ({
+      ...world.work.runContainer(name),
+      url: (blob?: string) => `https://storage/${name}/${blob ?? ''}?sv=2026&sig=secret`,
+    });
+    const runId = await post(deps);
+    await finish(runId, { ...deps, work: { ...world.work, runContainer } });
+    expect(world.record(runId)).toMatchObject({ state: 'failed', reasons: [{ code: 'work-url-with-secret' }] });
+    expect(JSON.stringify([...world.jobs.values()].map((job) => [...job.tasks.values()]))).not.toContain('secret');
+  });
+});
+
 describe('what an operator asks for', () => {
   it('pauses: what runs goes on and is accepted, nothing starts; resumes where it stood', async () => {
     const deps = depsWith();
@@ -269,7 +283,7 @@ describe('what a run says of itself', () => {
       currency: 'EUR',
       executions: 5,
     });
-    expect(world.record(runId).desk).toBe('rates-desk');
+    expect(world.record(runId).desk).toBe('rates desk');
   });
 
   it('its changes, to whoever watches, in this process and from another', async () => {
