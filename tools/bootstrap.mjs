@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * `node tools/bootstrap.mjs <setup|demo|test|soak|bench|generate|engine> …`: installs what is missing (npm packages, the
+ * `node tools/bootstrap.mjs <setup|demo|lab|test|soak|bench|generate|input-api:conformance> …`: installs what is missing (npm packages, the
  * Python environment), then runs the command on the Node that npm installed. Needs nothing but Node 20 or newer, npm
  * and Python 3.11 to 3.13. A stamp of the lock files makes the second run immediate.
  */
@@ -125,6 +125,7 @@ const commands = {
   soak: ['tools/workspace/soak.mjs'],
   bench: ['tools/workspace/bench.mjs'],
   generate: ['tools/workspace/generate.mjs'],
+  'input-api:conformance': [...conditions, 'apps/xva-file-event-controller/src/conformance/main.ts'],
 };
 
 const [command = 'setup', ...args] = process.argv.slice(2);
