@@ -1,9 +1,17 @@
 import { DefaultAzureCredential } from '@azure/identity';
-import { BlobServiceClient, type StoragePipelineOptions } from '@azure/storage-blob';
+import {
+  BlobServiceClient,
+  newPipeline,
+  StorageSharedKeyCredential,
+  type AnonymousCredential,
+  type StoragePipelineOptions,
+} from '@azure/storage-blob';
 import { systemClock, type Clock, type Random } from '@xva/runtime';
 import { BlobContainer } from './blob-container.ts';
 import { Collected } from './collect/collector.ts';
+import { sharedKeySigner, tokenSigner, type PartSigner } from './collect/direct-batch.ts';
 import { Gate } from './collect/gate.ts';
+import { readPages } from './collect/listing-xml.ts';
 import { StorageError, translateError } from './errors.ts';
 
 export interface BlobAccountOptions {
@@ -35,6 +43,7 @@ export interface SoftDelete {
 export class BlobAccount {
   readonly #service: BlobServiceClient;
   readonly #untried: BlobServiceClient;
+  readonly #signer: PartSigner | undefined;
 
   /** @throws StorageError when neither or both of URL and connection string are given. */
   constructor(options: BlobAccountOptions) {
@@ -52,10 +61,19 @@ export class BlobAccount {
     if (accountUrl !== undefined && connectionString === undefined) {
       const credential = new DefaultAzureCredential();
       this.#service = new BlobServiceClient(accountUrl, credential, pipeline);
-      this.#untried = new BlobServiceClient(accountUrl, credential, once);
+      this.#untried = new BlobServiceClient(accountUrl, collecting(credential, once));
+      this.#signer = tokenSigner(credential);
     } else if (connectionString !== undefined && accountUrl === undefined) {
       this.#service = BlobServiceClient.fromConnectionString(connectionString, pipeline);
-      this.#untried = BlobServiceClient.fromConnectionString(connectionString, once);
+      const { credential } = this.#service as unknown as {
+        credential: StorageSharedKeyCredential | AnonymousCredential;
+      };
+      this.#untried = new BlobServiceClient(this.#service.url, collecting(credential, once));
+      // With a SAS each part of a batch would need its own: then blobs are deleted one by one.
+      this.#signer =
+        credential instanceof StorageSharedKeyCredential
+          ? sharedKeySigner(credential.accountName, keyOf(connectionString))
+          : undefined;
     } else {
       throw new StorageError('account', 'BadOptions', 400, 'give either an account URL or a connection string');
     }
@@ -69,6 +87,11 @@ export class BlobAccount {
     return new BlobContainer(this.#service.getContainerClient(name));
   }
 
+  /** The client behind `collector`: tries nothing again, and leaves the reading of listings to us. */
+  get collectingService(): BlobServiceClient {
+    return this.#untried;
+  }
+
   /** The account as a collector uses it: all containers behind one gate. */
   collector(options: CollectorOptions = {}): (container: string) => Collected {
     const gate = new Gate({
@@ -79,7 +102,7 @@ export class BlobAccount {
       deadlineMs: 120_000,
       onThrottle: options.onThrottle,
     });
-    return (container) => new Collected(this.#untried, container, gate, options.batches ?? true);
+    return (container) => new Collected(this.#untried, container, gate, this.#signer, options.batches ?? true);
   }
 
   /** Whether the account keeps deleted blobs, and for how long. @throws StorageError without the right to ask */
@@ -115,4 +138,18 @@ export class BlobAccount {
       throw translateError(error, 'account');
     }
   }
+}
+
+/** The client's pipeline with our reader of listings in it. */
+function collecting(credential: Parameters<typeof newPipeline>[0], options: StoragePipelineOptions) {
+  const pipeline = newPipeline(credential, options);
+  pipeline.factories.push(readPages);
+  return pipeline;
+}
+
+const developmentKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+
+/** The account key of a connection string; `UseDevelopmentStorage=true` means the emulator's well-known one. */
+function keyOf(connectionString: string): string {
+  return /(?:^|;)\s*AccountKey=([^;]+)/i.exec(connectionString)?.[1]?.trim() ?? developmentKey;
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { startAzurite, startBlobStandIn, type Azurite, type BlobStandIn } from '@xva/testkit';
+import { readListing, withPage } from '../src/collect/listing-xml.ts';
 import { BlobAccount, type Collected, type WalkedBlob, type WalkOptions } from '../src/index.ts';
 
 async function all(container: Collected, options: WalkOptions = {}): Promise<WalkedBlob[]> {
@@ -109,6 +110,41 @@ describe.each(['Azurite', 'the stand-in'])('a collected container on %s', (where
     expect(await source.deleteContainer()).toBe('held');
     expect(await source.deleteContainer(held?.id)).toBe('deleted');
     expect(await collected('nothing-here').deleteContainer()).toBe('absent');
+  });
+});
+
+describe('pages of a listing', () => {
+  it('are read by us, and the client is left an answer without entries', async () => {
+    const standIn = await startBlobStandIn();
+    try {
+      for (const name of ['a', 'b']) standIn.put('c', { name });
+      const account = new BlobAccount({ connectionString: standIn.connectionString });
+      const service = account.collectingService;
+      const { answer, page } = await withPage(() => service.getContainerClient('c').listBlobsFlat().byPage().next());
+      expect(page.blobs.map(({ name }) => name)).toEqual(['a', 'b']);
+      expect((answer.value as { segment: { blobItems: unknown[] } }).segment.blobItems).toEqual([]);
+    } finally {
+      await standIn.stop();
+    }
+  });
+
+  it.each([
+    ['an entry without a name', '<Blob><Properties/></Blob>', /lacks its name/],
+    ['a page that is cut', '<Blob><Name>a</Name>', /cut/],
+  ])('%s is refused', (_name, xml, message) => {
+    expect(() => readListing(`<EnumerationResults><Blobs>${xml}`)).toThrow(message);
+  });
+
+  it('carry any name, also percent-encoded, and metadata that is called like a part of an object', () => {
+    const entry = (name: string, more = ''): string =>
+      `<Blob>${name}<Properties><Last-Modified>Mon, 23 Nov 2026 06:00:00 GMT</Last-Modified><Etag>0x1</Etag></Properties>${more}</Blob>`;
+    const xml = `${entry('<Name>a&amp;&lt;&#13;&#x1F600;</Name>', '<Metadata><__proto__>x</__proto__><b>1 &gt; 0</b></Metadata>')}${entry('<Name Encoded="true">%01%2f</Name>')}`;
+    const { blobs } = readListing(`<EnumerationResults><Blobs>${xml}</Blobs></EnumerationResults>`);
+    expect(blobs.map(({ name }) => name)).toEqual(['a&<\r😀', '\u0001/']);
+    expect(Object.entries(blobs[0]?.metadata ?? {})).toEqual([
+      ['__proto__', 'x'],
+      ['b', '1 > 0'],
+    ]);
   });
 });
 

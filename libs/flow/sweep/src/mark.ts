@@ -50,6 +50,9 @@ async function containerBytes(deps: SweepDeps, container: string): Promise<numbe
   return bytes;
 }
 
+/** A text of its own: a slice would keep the whole page alive that it was read from. */
+const flat = (text: string): string => Buffer.from(text, 'utf8').toString('utf8');
+
 async function toMarked(deps: SweepDeps, { item, tasks = 0 }: Looked, verdict: Verdict): Promise<MarkedItem> {
   if (item.kind === 'foreign' || verdict.rule === null) throw new TypeError('only judged items can be marked');
   const blob = 'etag' in item ? item : undefined;
@@ -57,11 +60,11 @@ async function toMarked(deps: SweepDeps, { item, tasks = 0 }: Looked, verdict: V
   const runId = 'runId' in item ? item.runId : blob?.metadata['xva_run_id'];
   return {
     kind: item.kind,
-    id: item.id,
+    id: flat(item.id),
     rule: verdict.rule,
     reason: item.kind === 'task' ? `${verdict.reason}: ${item.detail}` : verdict.reason,
     action: verdict.action,
-    etag: blob?.etag ?? null,
+    etag: blob === undefined ? null : flat(blob.etag),
     bytes: blob?.size ?? (container === undefined ? 0 : await containerBytes(deps, container)),
     tasks: item.kind === 'pool' ? 0 : tasks,
     ...('place' in item ? { place: item.place } : {}),

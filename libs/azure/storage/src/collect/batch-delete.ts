@@ -1,5 +1,6 @@
-import { BlobBatch, type BlobBatchClient, type ContainerClient } from '@azure/storage-blob';
+import type { BlobBatchClient, ContainerClient } from '@azure/storage-blob';
 import { StorageError, translateError } from '../errors.ts';
+import { DirectBatch, type PartSigner } from './direct-batch.ts';
 import type { Gate } from './gate.ts';
 
 /** A version of a blob; without `etag` whatever version is there. */
@@ -50,6 +51,8 @@ export interface BatchDeleter {
   /** Undefined once the account was seen not to take batches: then one by one. */
   batch: BlobBatchClient | undefined;
   readonly gate: Gate;
+  /** Undefined = no batches. */
+  readonly signer: PartSigner | undefined;
 }
 
 async function deleteOne(deleter: BatchDeleter, blob: BlobVersion, signal?: AbortSignal): Promise<BlobDeletion> {
@@ -78,14 +81,11 @@ function refusesBatches(error: StorageError): boolean {
 async function submit(
   deleter: BatchDeleter,
   batches: BlobBatchClient,
+  signer: PartSigner,
   blobs: readonly BlobVersion[],
 ): Promise<readonly (BlobDeletion | undefined)[]> {
   const { client, gate } = deleter;
-  const batch = new BlobBatch();
-  for (const { name, etag } of blobs) {
-    const conditions = etag === undefined ? {} : { ifMatch: etag };
-    await batch.deleteBlob(client.getBlobClient(name), { conditions, deleteSnapshots: 'include' });
-  }
+  const batch = await DirectBatch.of(new URL(client.url).pathname, blobs, signer, new Date());
   try {
     const { subResponses } = await batches.submitBatch(batch);
     if (subResponses.length !== blobs.length) {
@@ -102,13 +102,8 @@ async function submit(
 }
 
 /** Whether requests reach the blob of exactly this name: URLs resolve `.` and `..`, so that they would reach another one. */
-export function isAddressable(client: ContainerClient, name: string): boolean {
-  const { pathname } = new URL(client.getBlobClient(name).url);
-  try {
-    return decodeURIComponent(pathname).endsWith(`/${client.containerName}/${name}`);
-  } catch {
-    return false;
-  }
+export function isAddressable(name: string): boolean {
+  return !/(^|\/)\.{1,2}(\/|$)/.test(name);
 }
 
 /** With a condition some services answer for an absent blob as for a changed one. */
@@ -138,18 +133,18 @@ export async function deleteVersions(
       done.push(...(await deleteVersions(deleter, blobs.slice(at, at + mostInBatch), signal)));
     return done;
   }
-  const lost = blobs.filter(({ name }) => !isAddressable(deleter.client, name));
+  const lost = blobs.filter(({ name }) => !isAddressable(name));
   if (lost.length > 0) {
     const refused: BlobDeletion = { outcome: 'failed', detail: 'NameNotAddressable' };
     const good = blobs.filter((blob) => !lost.includes(blob));
     const rest = good.length === 0 ? [] : await deleteVersions(deleter, good, signal);
     return blobs.map((blob) => rest[good.indexOf(blob)] ?? refused);
   }
-  const batches = blobs.length > 1 ? deleter.batch : undefined;
+  const { batch: batches, signer } = deleter;
   let outcomes: readonly (BlobDeletion | undefined)[] = blobs.map(() => undefined);
-  if (batches !== undefined) {
+  if (batches !== undefined && signer !== undefined && blobs.length > 1) {
     try {
-      outcomes = await deleter.gate.run(() => submit(deleter, batches, blobs), signal);
+      outcomes = await deleter.gate.run(() => submit(deleter, batches, signer, blobs), signal);
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       if (error.code === 'ContainerNotFound') return blobs.map(() => ({ outcome: 'absent', detail: error.code }));

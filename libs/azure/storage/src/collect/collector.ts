@@ -4,6 +4,7 @@ import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 import { BlobContainer } from '../blob-container.ts';
 import { StorageError, translateError } from '../errors.ts';
 import { deleteVersions, isHeld, type BatchDeleter, type BlobDeletion, type BlobVersion } from './batch-delete.ts';
+import type { PartSigner } from './direct-batch.ts';
 import type { Gate } from './gate.ts';
 import { walk, type WalkedBlob, type WalkOptions } from './walk.ts';
 
@@ -28,12 +29,17 @@ export class Collected {
   readonly #deleter: BatchDeleter;
   readonly #blobs: BlobContainer;
 
-  constructor(service: BlobServiceClient, name: string, gate: Gate, batches = true) {
+  constructor(service: BlobServiceClient, name: string, gate: Gate, signer: PartSigner | undefined, batches = true) {
     this.name = name;
     this.#client = service.getContainerClient(name);
     this.#gate = gate;
     // The container's own batch endpoint needs rights to this container only.
-    this.#deleter = { client: this.#client, batch: batches ? this.#client.getBlobBatchClient() : undefined, gate };
+    this.#deleter = {
+      client: this.#client,
+      batch: batches && signer !== undefined ? this.#client.getBlobBatchClient() : undefined,
+      gate,
+      signer,
+    };
     this.#blobs = new BlobContainer(this.#client);
   }
 

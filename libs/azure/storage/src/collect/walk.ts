@@ -1,6 +1,7 @@
-import type { BlobItem, ContainerClient, ContainerListBlobsOptions } from '@azure/storage-blob';
+import type { ContainerClient, ContainerListBlobsOptions } from '@azure/storage-blob';
 import { StorageError, translateError } from '../errors.ts';
 import type { Gate } from './gate.ts';
+import { withPage, type ListedBlob } from './listing-xml.ts';
 import { mergeStreams } from './merge.ts';
 
 /** What a listing says of a blob. */
@@ -48,29 +49,11 @@ const otherStarts = Array.from({ length: 95 }, (_unused, index) => String.fromCh
   (character) => !hexDigits.includes(character),
 );
 
-/** Listings give ETags bare, conditions want quotes (RFC 9110 section 8.8.3). */
-function quoted(etag: string): string {
-  return etag.startsWith('"') || etag.startsWith('W/') ? etag : `"${etag}"`;
-}
-
-function holdOf(item: BlobItem, now: Date): WalkedBlob['hold'] {
-  const { legalHold, immutabilityPolicyExpiresOn, leaseState } = item.properties;
-  if (legalHold === true) return 'legal-hold';
-  if (immutabilityPolicyExpiresOn !== undefined && immutabilityPolicyExpiresOn > now) return 'immutable';
-  return leaseState === 'leased' || leaseState === 'breaking' ? 'leased' : undefined;
-}
-
-export function toWalked(item: BlobItem, now: Date): WalkedBlob {
-  return {
-    name: item.name,
-    size: item.properties.contentLength ?? 0,
-    etag: quoted(item.properties.etag),
-    lastModified: item.properties.lastModified,
-    metadata: item.metadata ?? {},
-    tags: item.tags ?? {},
-    lastAccessed: item.properties.lastAccessedOn,
-    hold: holdOf(item, now),
-  };
+function toWalked(listed: ListedBlob, now: Date): WalkedBlob {
+  const { name, size, etag, lastModified, metadata, tags, lastAccessed, legalHold, immutableUntil, leased } = listed;
+  const immutable = immutableUntil !== undefined && immutableUntil > now;
+  const hold = legalHold ? 'legal-hold' : immutable ? 'immutable' : leased ? 'leased' : undefined;
+  return { name, size, etag, lastModified, metadata, tags, lastAccessed, hold };
 }
 
 function listOptions(options: WalkOptions, prefix: string): ContainerListBlobsOptions {
@@ -92,14 +75,12 @@ async function page(walker: Walker, options: WalkOptions, prefix: string, token?
   try {
     return await gate.run(async () => {
       try {
-        const found = await client.listBlobsFlat(listOptions(options, prefix)).byPage(settings).next();
-        if (found.done === true) return { blobs: [], next: undefined };
+        const { answer, page: read } = await withPage(() =>
+          client.listBlobsFlat(listOptions(options, prefix)).byPage(settings).next(),
+        );
         const now = options.now ?? new Date();
-        const { segment, continuationToken } = found.value;
-        return {
-          blobs: segment.blobItems.map((item) => toWalked(item, now)),
-          next: continuationToken === '' ? undefined : continuationToken,
-        };
+        const next = answer.done === true ? undefined : answer.value.continuationToken;
+        return { blobs: read.blobs.map((blob) => toWalked(blob, now)), next: next === '' ? undefined : next };
       } catch (error) {
         throw translateError(error, `${client.containerName}/${prefix}`);
       }
@@ -134,8 +115,9 @@ async function* folders(
           maxPageSize: options.pageSize ?? 1000,
           ...(given === '' ? {} : { continuationToken: given }),
         };
-        const answer = await client.listBlobsByHierarchy('/', listOptions(options, prefix)).byPage(settings).next();
-        return answer.done === true ? undefined : answer.value;
+        return await withPage(() =>
+          client.listBlobsByHierarchy('/', listOptions(options, prefix)).byPage(settings).next(),
+        );
       } catch (error) {
         const translated = translateError(error, `${client.containerName}/${prefix}`);
         if (translated instanceof StorageError && translated.code === 'ContainerNotFound') return undefined;
@@ -144,12 +126,10 @@ async function* folders(
     }, options.signal);
     if (found === undefined) return;
     const now = options.now ?? new Date();
-    yield {
-      folders: (found.segment.blobPrefixes ?? []).map(({ name }) => name),
-      blobs: found.segment.blobItems.map((item) => toWalked(item, now)),
-    };
-    token =
-      found.continuationToken === undefined || found.continuationToken === '' ? undefined : found.continuationToken;
+    const { page: read, answer } = found;
+    yield { folders: read.folders, blobs: read.blobs.map((blob) => toWalked(blob, now)) };
+    const next = answer.done === true ? undefined : answer.value.continuationToken;
+    token = next === '' ? undefined : next;
   }
 }
 
