@@ -12,6 +12,7 @@ import { ManifestCache, RunLoop, TaskWatch, type BatchPort, type SubmitDeps } fr
 import { policy, World } from '../test/world.ts';
 
 // The arrows let no flow import an adapter; a benchmark of both is the exception, made where it is needed.
+// eslint-disable-next-line @nx/enforce-module-boundaries -- nothing of the flow itself depends on it
 const { BatchAdapter } = await import('@xva/azure-batch');
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });

@@ -99,14 +99,10 @@ export class RunFeed {
     const told = new Promise<void>((resolve) => (wake = resolve));
     watched.wake.add(wake);
     const wait = Math.max(0, watched.readAt + this.#pollMs - this.#clock.now().getTime());
-    let slept = false;
-    const sleep = this.#clock.sleep(wait, sleeping.signal).then(
-      () => {
-        slept = !sleeping.signal.aborted;
-      },
-      () => undefined,
-    );
-    await Promise.race([told, sleep]);
+    const slept = await Promise.race([
+      told.then(() => false),
+      this.#clock.sleep(wait, sleeping.signal).then(() => !sleeping.signal.aborted),
+    ]);
     watched.wake.delete(wake);
     stop();
     signal.removeEventListener('abort', stop);

@@ -97,13 +97,8 @@ async function placeNew(
     case 'placed': {
       capacity.outstanding(record.runId, attempt.jobId, attempt.poolId, now.length);
       const submittedAt = at.toISOString();
-      return {
-        result: await swap(
-          deps,
-          run,
-          withAttempts(record, at, [attempt], () => ({ submittedAt })),
-        ),
-      };
+      const next = withAttempts(record, at, [attempt], () => ({ submittedAt }));
+      return { result: await endUnwanted(deps, record.runId, attempt, await swap(deps, run, next)) };
     }
     case 'quota': {
       const waiting = waitingFor(record, at, 'waiting-for-quota', quotaMessage);

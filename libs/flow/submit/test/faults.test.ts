@@ -110,17 +110,16 @@ const faults: Readonly<Record<string, { readonly strike: Fault; readonly exits?:
 async function strikeAt(stage: Stage, name: string, n: number): Promise<boolean> {
   const fault = faults[name];
   if (fault === undefined) throw new Error(name);
-  let seen = 0;
-  let struck = false;
+  const state = { seen: 0, struck: false };
   const inject: Inject = (call) => {
-    if (struck || call.stage !== stage) return undefined;
-    const answer = seen === n ? fault.strike(call, trial) : undefined;
+    if (state.struck || call.stage !== stage) return undefined;
+    const answer = state.seen === n ? fault.strike(call, trial) : undefined;
     if (answer !== undefined) {
-      struck = true;
+      state.struck = true;
       return answer;
     }
     // Calls that the fault cannot strike do not count; whether it can is known by trying at n only.
-    if (seen < n && couldStrike(name, call)) seen += 1;
+    if (state.seen < n && couldStrike(name, call)) state.seen += 1;
     return undefined;
   };
   const trial: Trial = new Trial(inject);
@@ -147,8 +146,8 @@ async function strikeAt(stage: Stage, name: string, n: number): Promise<boolean>
   }
   const held = stage === 'retry' ? 'shard-0003' : undefined;
   await trial.finish((turn) => (stage === 'cancel' && turn === 0 ? cancel() : Promise.resolve()), held);
-  if (struck) check(trial, stage);
-  return struck;
+  if (state.struck) check(trial, stage);
+  return state.struck;
 }
 
 /** Whether a fault is about calls of this kind: the same question as its `strike` asks, without an effect. */

@@ -97,7 +97,7 @@ export class Trial {
     });
   }
 
-  async *#iterate(name: string, args: readonly unknown[], go: () => unknown): AsyncGenerator<unknown> {
+  async *#iterate(name: string, args: readonly unknown[], go: () => unknown): AsyncGenerator {
     yield* (await this.#call(name, args, async () => go())) as AsyncIterable<unknown>;
   }
 
