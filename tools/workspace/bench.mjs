@@ -10,6 +10,7 @@ const files = globSync('{apps,libs,tools}/**/bench/*.bench.ts', {
   exclude: (name) => name === 'node_modules' || name === 'dist',
 });
 const benches = new Map(files.map((file) => [basename(file, '.bench.ts'), file]));
+if (benches.size < files.length) throw new Error(`two benchmarks have one name: ${files.sort().join(', ')}`);
 benches.set('pipeline', 'tools/lab/src/main.ts');
 
 const [name, ...args] = process.argv.slice(2);
