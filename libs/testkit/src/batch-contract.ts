@@ -1,11 +1,30 @@
 /** The shape of the submit flow's Batch port, said again: the flow's tests use this kit, so the kit cannot import the flow. */
 export interface BatchPortLike {
   addJob(spec: JobSpecLike): Promise<{ readonly outcome: string }>;
-  getJob(jobId: string): Promise<{ readonly state: string; readonly terminateReason: string | undefined } | undefined>;
+  getJob(jobId: string): Promise<
+    | {
+        readonly state: string;
+        readonly terminateReason: string | undefined;
+        readonly onAllTasksComplete?: string | undefined;
+      }
+    | undefined
+  >;
   terminateJob(jobId: string, reason: string): Promise<string>;
   addTasks(jobId: string, tasks: readonly TaskSpecLike[]): Promise<{ readonly outcome: string }>;
   listTasks(jobId: string): Promise<readonly TaskFactsLike[] | undefined>;
   reactivateTask(jobId: string, taskId: string): Promise<string>;
+  disableJob(jobId: string): Promise<string>;
+  enableJob(jobId: string): Promise<string>;
+  patchJob(
+    jobId: string,
+    change: { readonly priority?: number; readonly onAllTasksComplete?: 'noaction' | 'terminatejob' },
+  ): Promise<string>;
+  terminateTask(jobId: string, taskId: string): Promise<string>;
+  changedTasks?(
+    jobId: string,
+    cursor: string | undefined,
+    overlapMs: number,
+  ): Promise<{ readonly changed: readonly TaskFactsLike[]; readonly cursor: string | undefined } | undefined>;
 }
 
 export interface JobSpecLike {
@@ -116,6 +135,68 @@ export function describeBatchPort(name: string, make: () => BatchContractRig | P
         outcome: 'job-closed',
       });
       expect(await batch.reactivateTask('contract-closed', 'bad')).toBe('job-closed');
+    });
+
+    const until = async (look: () => Promise<boolean>): Promise<void> => {
+      const deadline = Date.now() + 15_000;
+      while (!(await look())) {
+        if (Date.now() > deadline) throw new Error('waited too long');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+
+    it('starts nothing of a disabled job, and goes on when it is enabled', async () => {
+      const rig = await make();
+      const { batch, poolId, commands } = rig;
+      await batch.addJob({ id: 'contract-held', poolId, priority: 0, metadata: {} });
+      expect(await batch.disableJob('contract-held')).toBe('asked');
+      await until(async () => (await batch.getJob('contract-held'))?.state === 'disabled');
+      // Whether a second time is refused is the service's business.
+      expect(['asked', 'already']).toContain(await batch.disableJob('contract-held'));
+      await batch.addTasks('contract-held', [task('one', commands.succeed)]);
+      await rig.runTasks();
+      expect((await batch.listTasks('contract-held'))?.map((one) => one.state)).toEqual(['active']);
+      expect(await batch.enableJob('contract-held')).toBe('asked');
+      await until(async () => (await batch.getJob('contract-held'))?.state === 'active');
+      expect(['asked', 'already']).toContain(await batch.enableJob('contract-held'));
+      expect(await ended(rig, 'contract-held', 'one')).toMatchObject({ exitCode: 0 });
+      await batch.terminateJob('contract-held', 'why');
+      await until(async () => (await batch.getJob('contract-held'))?.state === 'completed');
+      expect(await batch.disableJob('contract-held')).toBe('closed');
+      expect(await batch.enableJob('contract-held')).toBe('closed');
+      expect(await batch.disableJob('contract-none')).toBe('absent');
+      expect(await batch.enableJob('contract-none')).toBe('absent');
+    });
+
+    it('ends a job by itself after its last task, once it was told to', async () => {
+      const rig = await make();
+      const { batch, poolId, commands } = rig;
+      await batch.addJob({ id: 'contract-last', poolId, priority: 0, metadata: {} });
+      await batch.addTasks('contract-last', [task('one', commands.succeed)]);
+      await ended(rig, 'contract-last', 'one');
+      expect(await batch.getJob('contract-last')).toMatchObject({ state: 'active', onAllTasksComplete: 'noaction' });
+      expect(await batch.patchJob('contract-last', { priority: 7 })).toBe('patched');
+      expect(await batch.patchJob('contract-last', { onAllTasksComplete: 'terminatejob' })).toBe('patched');
+      await until(async () => (await batch.getJob('contract-last'))?.state === 'completed');
+      expect(await batch.getJob('contract-last')).toMatchObject({ terminateReason: 'AllTasksComplete' });
+      expect(await batch.patchJob('contract-last', { priority: 1 })).toBe('closed');
+      expect(await batch.patchJob('contract-none', { priority: 1 })).toBe('absent');
+    });
+
+    it('ends a single task, and tells what changed since a look', async () => {
+      const rig = await make();
+      const { batch, poolId, commands } = rig;
+      await batch.addJob({ id: 'contract-changes', poolId, priority: 0, metadata: {} });
+      await batch.disableJob('contract-changes');
+      await batch.addTasks('contract-changes', [task('one', commands.succeed), task('two', commands.succeed)]);
+      const first = await batch.changedTasks?.('contract-changes', undefined, 0);
+      expect(first?.changed).toEqual([]);
+      expect(await batch.terminateTask('contract-changes', 'one')).toBe('terminated');
+      expect(await batch.terminateTask('contract-changes', 'none')).toBe('absent');
+      const next = await batch.changedTasks?.('contract-changes', first?.cursor, 0);
+      expect(next?.changed.map((one) => [one.id, one.state])).toEqual([['one', 'completed']]);
+      expect(await batch.terminateTask('contract-changes', 'one')).toBe('ended');
+      expect(await batch.changedTasks?.('contract-none', undefined, 0)).toBeUndefined();
     });
   });
 }

@@ -56,6 +56,42 @@ async function runUntil(loop: RunLoop, look: () => boolean, execute = true): Pro
 }
 
 describe('the loop', () => {
+  it('never has more tasks in Batch than it may, shares them among desks, and goes on so after a restart', async () => {
+    const limit = 3;
+    const postFor = async (desk: string, name: string): Promise<string> => {
+      const costNanos = Array.from({ length: 8 }, () => 6e7);
+      const sample = samplePackage({ name, nettingSets: 8, samples: 1000, gridDates: 10, costNanos });
+      world.upload(sample);
+      const accepted = await acceptRun(
+        { request: sample.request, submittedBy: 'test', desk, traceparent: null },
+        { ...deps, limits: policy, isBusy: () => false },
+      );
+      if (accepted.outcome === 'busy') throw new Error('busy');
+      return accepted.run.record.runId;
+    };
+    const runs = [await postFor('rates', 'r1'), await postFor('rates', 'r2'), await postFor('fx', 'f1')];
+    let most = 0;
+    const desksAtOnce = new Set<string>();
+    const turn = (): void => {
+      const waiting = world.runnable();
+      most = Math.max(most, waiting.length);
+      if (waiting.length === limit)
+        desksAtOnce.add(waiting.map(({ job }) => (job.spec.id.startsWith(runs[2] ?? '') ? 'fx' : 'rates')).join());
+      const [first] = waiting;
+      if (first !== undefined) world.execute(first);
+    };
+    const states = (): string[] => runs.map((runId) => world.record(runId).state);
+    const some = new RunLoop(deps, { ...options, maxOutstandingTasks: limit });
+    await runUntil(some, () => (turn(), world.record(runs[0] ?? '').accepted.length >= 3), false);
+    expect(states()).not.toEqual(['done', 'done', 'done']);
+    stop = new AbortController();
+    const later = new RunLoop(deps, { ...options, maxOutstandingTasks: limit });
+    await runUntil(later, () => (turn(), states().every((state) => state === 'done')), false);
+    // The merge of a run goes when its turn comes, whatever else is there.
+    expect(most).toBeLessThanOrEqual(limit + runs.length);
+    expect([...desksAtOnce].some((desks) => desks.includes('fx') && desks.includes('rates'))).toBe(true);
+  });
+
   it('finds runs that an earlier life left, and many finish', async () => {
     const ids: string[] = [];
     for (let index = 0; index < 10; index += 1) ids.push(await post(`run-${index}`));
