@@ -15,6 +15,8 @@ export interface SamplePackageOptions {
   readonly nettingSets: number;
   /** Nanoseconds per path and date, per netting set; the cost model's input. */
   readonly costNanos?: readonly number[];
+  /** Trades that a netting set's cost is spread over; default one. */
+  readonly tradesPerSet?: number;
   readonly samples?: number;
   readonly gridDates?: number;
   readonly strict?: boolean;
@@ -69,7 +71,11 @@ export function samplePackage(options: SamplePackageOptions): SamplePackage {
       id: `NS-${String(index + 1).padStart(3, '0')}`,
       counterparty: `CPTY-${index + 1}`,
       collateralised: index % 2 === 1,
-      trades: [{ tradeId: `T-${index + 1}`, tradeType: 'RateSwap', costNanos: options.costNanos?.[index] ?? 20_000 }],
+      trades: Array.from({ length: options.tradesPerSet ?? 1 }, (_trade, place) => ({
+        tradeId: place === 0 ? `T-${index + 1}` : `T-${index + 1}-${place + 1}`,
+        tradeType: 'RateSwap',
+        costNanos: Math.round((options.costNanos?.[index] ?? 20_000) / (options.tradesPerSet ?? 1)),
+      })),
       grossNotional: '1000000',
     })),
     refusedNettingSets: [],

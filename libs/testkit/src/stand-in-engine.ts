@@ -81,13 +81,14 @@ export function shardBundle(
     .filter((id) => reject.includes(id))
     .map((nettingSetId) => ({ nettingSetId, tradeId: null, code: 'npv-error', message: `${nettingSetId} has no NPV` }));
   const cells = Buffer.from(JSON.stringify(sets.map((id) => [id, valueOf(id)])));
-  return bundleOf(task, bundleId, 'shard', sets, rejections, new Map([['cells.json', cells]]), [], version);
+  const kind = task['trades'] === undefined ? 'shard' : 'cube';
+  return bundleOf(task, bundleId, kind, sets, rejections, new Map([['cells.json', cells]]), [], version);
 }
 
 function bundleOf(
   task: Json,
   bundleId: string,
-  kind: 'shard' | 'merge',
+  kind: 'shard' | 'cube' | 'merge',
   nettingSets: readonly string[],
   rejections: readonly Json[],
   files: ReadonlyMap<string, Buffer>,
@@ -101,6 +102,7 @@ function bundleOf(
     kind,
     ...{ runId, eventId, attempt, taskId, packageId, sharedInputHash },
     nettingSets,
+    ...(kind === 'cube' ? { trades: task['trades'] } : {}),
     rejections,
     warnings: [],
     engine: { ...engine, version },

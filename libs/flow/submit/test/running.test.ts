@@ -168,6 +168,52 @@ describe('what failed goes where it may succeed', () => {
   });
 });
 
+describe('a netting set that is too long', () => {
+  it('is cut by trade: its cubes and the package go into the merge, and the numbers are those of the whole', async () => {
+    const deps = depsWith();
+    const costNanos = [6e8, 1e6];
+    const sizes = { nettingSets: 2, tradesPerSet: 6, samples: 1000, gridDates: 10, costNanos };
+    const submit = async (name: string, splitSetSeconds?: number): Promise<string> => {
+      const sample = samplePackage({ name, ...sizes });
+      world.upload(sample);
+      const limits = {
+        targetShardSeconds: 3,
+        maxShards: 9,
+        ...(splitSetSeconds === undefined ? {} : { splitSetSeconds }),
+      };
+      const accepted = await acceptRun(
+        { request: sample.request, submittedBy: 'test', traceparent: null },
+        { ...deps, limits, isBusy: () => false },
+      );
+      if (accepted.outcome === 'busy') throw new Error('busy');
+      return accepted.run.record.runId;
+    };
+    const numbers = (runId: string): unknown => {
+      const pointer = world.result(`${runId}/published.json`) as { files: { name: string; blob: string }[] };
+      const summary = world.result(pointer.files.find((one) => one.name === 'summary.json')?.blob ?? '');
+      const { nettingSets, totals } = summary as { nettingSets: unknown; totals: unknown };
+      return { nettingSets, totals };
+    };
+    const whole = await submit('whole');
+    await finish(whole, deps);
+    const split = await submit('split', 4);
+    await finish(split, deps);
+    const { plan, accepted } = world.record(split);
+    expect(plan.shards.map((shard) => [shard.nettingSets, shard.trades?.length])).toEqual([
+      [['NS-001'], 2],
+      [['NS-001'], 2],
+      [['NS-001'], 2],
+      [['NS-002'], undefined],
+    ]);
+    expect(accepted).toHaveLength(4);
+    expect(numbers(split)).toEqual(numbers(whole));
+    const merge = world.jobs.get(`${split}-a1`)?.tasks.get('merge')?.spec;
+    expect(merge?.resourceFiles.map((file) => file.filePath)).toEqual(
+      expect.arrayContaining(['manifest.json', 'Input/portfolio.xml', 'Input/market.txt']),
+    );
+  });
+});
+
 describe('a pool that is full', () => {
   it('gets a part of the shards, and the rest as they end, never more than there is room for', async () => {
     const deps = depsWith();
