@@ -14,10 +14,19 @@ export const defaultAccount = {
   keyBase64: 'eHZhLWxhYi1lbXVsYXRvci1iYXRjaC1rZXktbm90LWEtc2VjcmV0LWF0LWFsbC4uLi4uLi4uLi4uLi4uLi4uLg==',
 };
 
+const cores = z.int().min(0);
+const quotas = z.strictObject({
+  activeJobsAndSchedules: z.int().min(0).optional(),
+  pools: z.int().min(0).optional(),
+  dedicatedCores: cores.optional(),
+  lowPriorityCores: cores.optional(),
+});
+const limit = z.int().min(1).optional();
+
 const schema = z
   .strictObject({
     accounts: z
-      .array(z.strictObject({ name, keyBase64: base64 }))
+      .array(z.strictObject({ name, keyBase64: base64, quotas: quotas.optional() }))
       .min(1)
       .default([defaultAccount]),
     pools: z
@@ -44,12 +53,39 @@ const schema = z
         }),
       )
       .default({}),
-    containerImages: z.record(z.string().min(1), z.strictObject({ env: environment.default({}) })).default({}),
+    containerImages: z
+      .record(
+        z.string().min(1),
+        z.strictObject({ env: environment.default({}), command: z.array(z.string()).default([]) }),
+      )
+      .default({}),
+    /** `auto`: docker or podman, whichever answers first; `none`; or the program's name or path. */
+    containerRuntime: z.string().min(1).default('auto'),
+    taskLimits: z
+      .strictObject({
+        memoryBytes: limit,
+        openFiles: limit,
+        processes: limit,
+        cpuSeconds: limit,
+        fileBytes: limit,
+        cgroup: z.string().startsWith('/').optional(),
+      })
+      .prefault({}),
+    vmCores: z.record(z.string().min(1), z.int().min(1)).default({}),
+    sampleSeconds: z.number().min(0.01).default(30),
     nodeEnvironment: environment.optional(),
     limits: z
       .strictObject({
         activeJobsAndSchedules: z.int().min(0).default(300),
         pools: z.int().min(0).default(100),
+        dedicatedCores: cores.default(1_000_000),
+        lowPriorityCores: cores.default(1_000_000),
+        /** Requests a second of one account before 429; 0 = any number. */
+        requestsPerSecond: z.number().min(0).default(0),
+        /** Azure's shortest times, which tests may shorten. */
+        shortestScheduleSeconds: z.number().min(0.001).default(60),
+        shortestAutoscaleSeconds: z.number().min(0.001).default(300),
+        enableAutoscaleSeconds: z.number().min(0).default(30),
         maxBodyBytes: z
           .int()
           .min(1024)

@@ -14,14 +14,22 @@ import { parseConfig, type EmulatorConfig, type EmulatorConfigInput } from './co
 import type { Backend } from './http/call.ts';
 import { BatchServer } from './http/server.ts';
 import { createPool } from './ops/pools.ts';
+import { createScheduledJob } from './ops/create-job.ts';
+import { findRuntime, type ContainerRuntime } from './run/containers.ts';
 import { killLeftovers } from './run/leftovers.ts';
+import { findProgram } from './run/limits.ts';
 import { StorageClient } from './run/storage.ts';
 import { Clock } from './schedule/clock.ts';
 import { Core } from './schedule/core.ts';
 import { Dispatcher } from './schedule/dispatch.ts';
 import { Fleet } from './schedule/fleet.ts';
 import { JobLife } from './schedule/job-life.ts';
+import { Machine } from './schedule/machine.ts';
+import { NodeWork } from './schedule/node-work.ts';
+import { coresOf, type Quotas } from './schedule/quotas.ts';
 import { recover } from './schedule/recover.ts';
+import { Scaler } from './schedule/scaler.ts';
+import { ScheduleLife } from './schedule/schedule-life.ts';
 import { Store } from './store/store.ts';
 import { Stamps } from './time.ts';
 import type { PoolSpec } from './wire/specs.ts';
@@ -37,6 +45,8 @@ export interface BatchEmulatorOptions {
   readonly nodeEnvironment?: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch; for tests. */
   readonly now?: () => number;
+  /** In [0, 1), for `rand()` of formulas; for tests. */
+  readonly random?: () => number;
   readonly report?: (message: string, error: unknown) => void;
 }
 
@@ -78,6 +88,20 @@ function createConfiguredPools(backend: Backend): void {
   }
 }
 
+function quotasOf(config: EmulatorConfig): (account: string) => Quotas {
+  const { activeJobsAndSchedules, pools, dedicatedCores, lowPriorityCores } = config.limits;
+  const all = { activeJobsAndSchedules, pools, dedicatedCores, lowPriorityCores };
+  return (account) => {
+    const own = config.accounts.find(({ name }) => name === account)?.quotas ?? {};
+    return {
+      activeJobsAndSchedules: own.activeJobsAndSchedules ?? all.activeJobsAndSchedules,
+      pools: own.pools ?? all.pools,
+      dedicatedCores: own.dedicatedCores ?? all.dedicatedCores,
+      lowPriorityCores: own.lowPriorityCores ?? all.lowPriorityCores,
+    };
+  };
+}
+
 /**
  * Starts the emulator in this process. Endpoints: `batch` (the service) and `control` (faults, transcript, verbs).
  *
@@ -104,12 +128,17 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
   const store = new Store(temporary ? ':memory:' : join(dataDirectory, 'batch.sqlite'));
   const stamps = new Stamps(now, store.lastStamp());
   let accountUrl = '';
+  let runtime: Promise<ContainerRuntime | undefined> | undefined;
+  const nodeEnvironment = config.nodeEnvironment ?? options.nodeEnvironment ?? plainEnvironment;
+  const quotas = quotasOf(config);
   const core = new Core({
     store,
     stamps,
     faults,
     dataDirectory,
     nodeBootMs: config.nodeBootMs,
+    quotas,
+    coresOf: (vmSize) => coresOf(vmSize, config.vmCores),
     accountUrl: () => accountUrl,
     poolIdentities: poolIdentities(config),
     report,
@@ -117,17 +146,31 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
       client,
       faults,
       identities: new Map(Object.entries(config.identities).map(([id, { storage }]) => [id.toLowerCase(), storage])),
-      images: Object.entries(config.containerImages).map(([pattern, { env }]) => ({ pattern, env })),
-      nodeEnvironment: config.nodeEnvironment ?? options.nodeEnvironment ?? plainEnvironment,
+      images: Object.entries(config.containerImages).map(([pattern, image]) => ({ pattern, ...image })),
+      runtime: () => (runtime ??= findRuntime(config.containerRuntime, nodeEnvironment['PATH'] ?? '')),
+      limits: config.taskLimits,
+      prlimit: findProgram('prlimit', plainEnvironment.PATH, '/'),
+      cgroup: config.taskLimits.cgroup,
+      nodeEnvironment,
       instance: store.instance,
       killGraceMs: config.killGraceMs,
     },
   });
-  const jobs = new JobLife(core);
-  const fleet = new Fleet(core);
-  const clock = new Clock(core, jobs, now);
-  new Dispatcher(core, jobs, fleet);
-  const backend: Backend = { store, core, jobs, fleet, clock, stamps, faults, config, dataDirectory };
+  const work = new NodeWork(core);
+  const jobs = new JobLife(core, work);
+  const schedules = new ScheduleLife(core, jobs);
+  const fleet = new Fleet(core, work);
+  const scaler = new Scaler(core, fleet, new Machine(), config.sampleSeconds * 1000, options.random ?? Math.random);
+  const clock = new Clock(core, jobs, schedules, scaler, now);
+  new Dispatcher(core, jobs, fleet, work);
+  const shortest = {
+    scheduleSeconds: config.limits.shortestScheduleSeconds,
+    autoscaleSeconds: config.limits.shortestAutoscaleSeconds,
+  };
+  const backend: Backend = {
+    store, core, jobs, schedules, fleet, scaler, clock, stamps, faults, config, quotas, shortest, dataDirectory,
+  }; // prettier-ignore
+  schedules.createJob = (schedule) => createScheduledJob(backend, schedule);
   const accounts = new Map(
     config.accounts.map(({ name, keyBase64 }) => [name, { name, key: Buffer.from(keyBase64, 'base64') }]),
   );
@@ -158,6 +201,7 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
   const stop = async (): Promise<void> => {
     await Promise.all([closeServer(server, cutBatch), closeServer(control, cutControl)]);
     clock.stop();
+    scaler.stop();
     await core.stop();
     // Daemons that left their task's group: a stopped emulator leaves nothing behind.
     killLeftovers(store.instance, []);
@@ -168,9 +212,10 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
   const port = await listen(server, options.port ?? 0);
   accountUrl = `http://127.0.0.1:${port}`;
   const controlPort = await listen(control, options.controlPort ?? 0);
-  recover(core, jobs, fleet);
+  recover(core, jobs, fleet, schedules);
   createConfiguredPools(backend);
   clock.start();
+  scaler.start();
   return {
     endpoints: { batch: accountUrl, control: `http://127.0.0.1:${controlPort}` },
     faults,

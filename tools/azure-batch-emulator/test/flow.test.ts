@@ -99,7 +99,7 @@ describe('a task', () => {
     expect((await completed(client, 'images', 'known')).executionInfo?.exitCode).toBe(0);
     expect(await fileText(client, 'images', 'known', 'stdout.txt')).toBe('from the image\n');
     const other = await completed(client, 'images', 'other');
-    expect(other.executionInfo?.failureInfo).toMatchObject({ code: 'ContainerImageNotFound', category: 'UserError' });
+    expect(other.executionInfo?.failureInfo).toMatchObject({ code: 'ContainerInvalidSettings', category: 'UserError' });
     expect(other.executionInfo?.exitCode).toBeUndefined();
   });
 

@@ -5,20 +5,28 @@ import type { Clock } from '../schedule/clock.ts';
 import type { Core } from '../schedule/core.ts';
 import type { Fleet } from '../schedule/fleet.ts';
 import type { JobLife } from '../schedule/job-life.ts';
+import type { Quotas } from '../schedule/quotas.ts';
+import type { Scaler } from '../schedule/scaler.ts';
+import type { ScheduleLife } from '../schedule/schedule-life.ts';
 import type { Store } from '../store/store.ts';
 import type { Stamps } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
+import type { Shortest } from '../wire/specs.ts';
 
 /** What the operations work with. */
 export interface Backend {
   readonly store: Store;
   readonly core: Core;
   readonly jobs: JobLife;
+  readonly schedules: ScheduleLife;
   readonly fleet: Fleet;
+  readonly scaler: Scaler;
   readonly clock: Clock;
   readonly stamps: Stamps;
   readonly faults: FaultBoard;
   readonly config: EmulatorConfig;
+  readonly quotas: (account: string) => Quotas;
+  readonly shortest: Shortest;
   readonly dataDirectory: string;
 }
 

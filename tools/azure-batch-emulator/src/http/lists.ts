@@ -4,7 +4,7 @@ import type { FilterTable } from '../odata/properties.ts';
 import { refusal, type BatchError } from '../wire/errors.ts';
 import { metadata, type Call, type Reply } from './call.ts';
 
-function badQuery(name: string, value: string, reason: string): BatchError {
+export function badQuery(name: string, value: string, reason: string): BatchError {
   return refusal('InvalidQueryParameterValue', {
     QueryParameterName: name,
     QueryParameterValue: value.length > 300 ? `${value.slice(0, 300)}…` : value,
@@ -40,11 +40,12 @@ export function selectOf(call: Call): ReadonlySet<string> | undefined {
   return new Set(text.split(',').map((name) => name.trim()));
 }
 
-/** `$expand` may only ask for stats, which this emulator does not keep: they stay absent. @throws BatchError */
-export function checkExpand(call: Call): void {
+/** Whether `$expand` asks for stats; it may ask for nothing else. @throws BatchError */
+export function expandsStats(call: Call): boolean {
   const text = call.query.get('$expand');
-  if (text !== undefined && text !== '' && text !== 'stats')
-    throw badQuery('$expand', text, 'only stats can be expanded');
+  if (text === undefined || text === '') return false;
+  if (text !== 'stats') throw badQuery('$expand', text, 'only stats can be expanded');
+  return true;
 }
 
 /** Keeps the selected top-level properties; `odata.metadata` always stays. */

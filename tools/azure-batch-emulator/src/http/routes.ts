@@ -1,7 +1,10 @@
+import { accountOperations } from '../ops/account.ts';
+import { autoscaleOperations } from '../ops/autoscale.ts';
 import { jobOperations } from '../ops/jobs.ts';
 import { nodeFiles, taskFiles } from '../ops/files.ts';
 import { nodeOperations } from '../ops/nodes.ts';
 import { poolOperations } from '../ops/pools.ts';
+import { scheduleOperations } from '../ops/schedules.ts';
 import { taskOperations } from '../ops/tasks.ts';
 import { notImplemented, refusal } from '../wire/errors.ts';
 import type { Operation } from './call.ts';
@@ -37,10 +40,10 @@ export const routes: readonly Route[] = [
   route('Pool_Resize', 'POST /pools/{pool}/resize', poolOperations.resize),
   route('Pool_StopResize', 'POST /pools/{pool}/stopresize', poolOperations.stopResize),
   route('Pool_RemoveNodes', 'POST /pools/{pool}/removenodes', nodeOperations.removeNodes),
-  lacks('POST /pools/{pool}/updateproperties', 'replacing all properties of a pool (updateproperties)'),
-  lacks('POST /pools/{pool}/enableautoscale', 'autoscale'),
-  lacks('POST /pools/{pool}/disableautoscale', 'autoscale'),
-  lacks('POST /pools/{pool}/evaluateautoscale', 'autoscale'),
+  route('Pool_UpdateProperties', 'POST /pools/{pool}/updateproperties', poolOperations.updateProperties),
+  route('Pool_EnableAutoScale', 'POST /pools/{pool}/enableautoscale', autoscaleOperations.enable),
+  route('Pool_DisableAutoScale', 'POST /pools/{pool}/disableautoscale', autoscaleOperations.disable),
+  route('Pool_EvaluateAutoScale', 'POST /pools/{pool}/evaluateautoscale', autoscaleOperations.evaluate),
   route('ComputeNode_List', 'GET /pools/{pool}/nodes', nodeOperations.list),
   route('ComputeNode_Get', 'GET /pools/{pool}/nodes/{node}', nodeOperations.get),
   route('ComputeNode_Reboot', 'POST /pools/{pool}/nodes/{node}/reboot', nodeOperations.reboot),
@@ -54,15 +57,19 @@ export const routes: readonly Route[] = [
     'POST /pools/{pool}/nodes/{node}/enablescheduling',
     nodeOperations.enableScheduling,
   ),
-  lacks('POST /pools/{pool}/nodes/{node}/reimage', 'reimaging nodes'),
-  lacks('POST /pools/{pool}/nodes/{node}/start', 'starting deallocated nodes'),
-  lacks('POST /pools/{pool}/nodes/{node}/deallocate', 'deallocating nodes'),
+  route('ComputeNode_Reimage', 'POST /pools/{pool}/nodes/{node}/reimage', nodeOperations.reimage),
+  route('ComputeNode_Start', 'POST /pools/{pool}/nodes/{node}/start', nodeOperations.start),
+  route('ComputeNode_Deallocate', 'POST /pools/{pool}/nodes/{node}/deallocate', nodeOperations.deallocate),
   lacks('POST /pools/{pool}/nodes/{node}/uploadbatchservicelogs', 'uploading node agent logs'),
-  lacks('GET /pools/{pool}/nodes/{node}/remoteloginsettings', 'remote login to nodes'),
-  lacks('GET /pools/{pool}/nodes/{node}/rdp', 'remote login to nodes'),
-  lacks('POST /pools/{pool}/nodes/{node}/users', 'users on nodes'),
-  lacks('PUT /pools/{pool}/nodes/{node}/users/{user}', 'users on nodes'),
-  lacks('DELETE /pools/{pool}/nodes/{node}/users/{user}', 'users on nodes'),
+  route(
+    'ComputeNode_GetRemoteLoginSettings',
+    'GET /pools/{pool}/nodes/{node}/remoteloginsettings',
+    nodeOperations.remoteLogin,
+  ),
+  lacks('GET /pools/{pool}/nodes/{node}/rdp', 'remote desktops of nodes (Windows)'),
+  route('ComputeNode_AddUser', 'POST /pools/{pool}/nodes/{node}/users', nodeOperations.addUser),
+  route('ComputeNode_UpdateUser', 'PUT /pools/{pool}/nodes/{node}/users/{user}', nodeOperations.updateUser),
+  route('ComputeNode_DeleteUser', 'DELETE /pools/{pool}/nodes/{node}/users/{user}', nodeOperations.removeUser),
   lacks('GET /pools/{pool}/nodes/{node}/extensions', 'extensions of nodes'),
   lacks('GET /pools/{pool}/nodes/{node}/extensions/{extension}', 'extensions of nodes'),
   route('File_ListFromComputeNode', 'GET /pools/{pool}/nodes/{node}/files', nodeFiles.list),
@@ -70,7 +77,7 @@ export const routes: readonly Route[] = [
   route('File_GetPropertiesFromComputeNode', 'HEAD /pools/{pool}/nodes/{node}/files/{file+}', nodeFiles.head),
   route('File_DeleteFromComputeNode', 'DELETE /pools/{pool}/nodes/{node}/files/{file+}', nodeFiles.remove),
   route('Account_ListPoolNodeCounts', 'GET /nodecounts', nodeOperations.counts),
-  lacks('GET /supportedimages', 'the list of supported images'),
+  route('Account_ListSupportedImages', 'GET /supportedimages', accountOperations.supportedImages),
   route('Job_Add', 'POST /jobs', jobOperations.add),
   route('Job_List', 'GET /jobs', jobOperations.list),
   route('Job_Get', 'GET /jobs/{job}', jobOperations.get),
@@ -81,7 +88,11 @@ export const routes: readonly Route[] = [
   route('Job_Enable', 'POST /jobs/{job}/enable', jobOperations.enable),
   route('Job_Terminate', 'POST /jobs/{job}/terminate', jobOperations.terminate),
   route('Job_GetTaskCounts', 'GET /jobs/{job}/taskcounts', jobOperations.taskCounts),
-  lacks('GET /jobs/{job}/jobpreparationandreleasetaskstatus', 'job preparation and release tasks'),
+  route(
+    'Job_ListPreparationAndReleaseTaskStatus',
+    'GET /jobs/{job}/jobpreparationandreleasetaskstatus',
+    jobOperations.preparationStatus,
+  ),
   route('Task_Add', 'POST /jobs/{job}/tasks', taskOperations.add),
   route('Task_AddCollection', 'POST /jobs/{job}/addtaskcollection', taskOperations.addCollection),
   route('Task_List', 'GET /jobs/{job}/tasks', taskOperations.list),
@@ -95,17 +106,24 @@ export const routes: readonly Route[] = [
   route('File_GetFromTask', 'GET /jobs/{job}/tasks/{task}/files/{file+}', taskFiles.get),
   route('File_GetPropertiesFromTask', 'HEAD /jobs/{job}/tasks/{task}/files/{file+}', taskFiles.head),
   route('File_DeleteFromTask', 'DELETE /jobs/{job}/tasks/{task}/files/{file+}', taskFiles.remove),
-  ...['GET', 'POST'].map((method) => lacks(`${method} /jobschedules`, 'job schedules')),
-  ...['GET', 'HEAD', 'PATCH', 'PUT', 'DELETE', 'POST'].map((method) =>
-    lacks(`${method} /jobschedules/{rest+}`, 'job schedules'),
-  ),
+  route('JobSchedule_Add', 'POST /jobschedules', scheduleOperations.add),
+  route('JobSchedule_List', 'GET /jobschedules', scheduleOperations.list),
+  route('JobSchedule_Get', 'GET /jobschedules/{schedule}', scheduleOperations.get),
+  route('JobSchedule_Exists', 'HEAD /jobschedules/{schedule}', scheduleOperations.exists),
+  route('JobSchedule_Patch', 'PATCH /jobschedules/{schedule}', scheduleOperations.patch),
+  route('JobSchedule_Update', 'PUT /jobschedules/{schedule}', scheduleOperations.put),
+  route('JobSchedule_Delete', 'DELETE /jobschedules/{schedule}', scheduleOperations.remove),
+  route('JobSchedule_Disable', 'POST /jobschedules/{schedule}/disable', scheduleOperations.disable),
+  route('JobSchedule_Enable', 'POST /jobschedules/{schedule}/enable', scheduleOperations.enable),
+  route('JobSchedule_Terminate', 'POST /jobschedules/{schedule}/terminate', scheduleOperations.terminate),
+  route('Job_ListFromJobSchedule', 'GET /jobschedules/{schedule}/jobs', scheduleOperations.jobs),
   ...['GET', 'POST'].map((method) => lacks(`${method} /certificates`, 'certificates')),
   ...['GET', 'POST', 'DELETE'].map((method) => lacks(`${method} /certificates{rest+}`, 'certificates')),
   lacks('GET /applications', 'application packages'),
   lacks('GET /applications/{application}', 'application packages'),
-  lacks('GET /lifetimejobstats', 'lifetime statistics'),
-  lacks('GET /lifetimepoolstats', 'lifetime statistics'),
-  lacks('GET /poolusagemetrics', 'pool usage metrics'),
+  route('Job_GetAllLifetimeStatistics', 'GET /lifetimejobstats', accountOperations.jobTotals),
+  route('Pool_GetAllLifetimeStatistics', 'GET /lifetimepoolstats', accountOperations.poolTotals),
+  route('Pool_ListUsageMetrics', 'GET /poolusagemetrics', accountOperations.usageMetrics),
 ];
 
 function bind(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {

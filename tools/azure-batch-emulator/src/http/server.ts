@@ -9,7 +9,7 @@ import { findRoute } from './routes.ts';
 import { authenticate, type AccountKeys } from './shared-key.ts';
 
 const queryNames = new Set([
-  'api-version', 'timeout', 'maxresults', '$filter', '$select', '$expand', '$skiptoken', 'recursive', 'force',
+  'api-version', 'timeout', 'maxresults', '$filter', '$select', '$expand', '$skiptoken', 'recursive', 'force', 'starttime', 'endtime',
 ]); // prettier-ignore
 
 const baseHeaders = {
@@ -74,6 +74,8 @@ export class BatchServer {
   readonly #accounts: AccountKeys;
   readonly #transcript: Transcript;
   readonly #now: () => number;
+  /** Sockets whose request was answered before it was read to its end: what else comes on them gets no second answer. */
+  readonly #cut = new WeakSet<Socket>();
 
   constructor(backend: Backend, accounts: AccountKeys, transcript: Transcript, now: () => number) {
     this.#backend = backend;
@@ -93,7 +95,7 @@ export class BatchServer {
       request.resume();
     });
     this.server.on('clientError', (_error: Error, socket: Socket) => {
-      if (!socket.writable) return void socket.destroy();
+      if (!socket.writable || this.#cut.has(socket)) return void socket.destroy();
       const body = JSON.stringify(
         errorBody(refusal('InvalidInput'), 'http://localhost', randomUUID(), this.#now() * 1000),
       );
@@ -175,6 +177,7 @@ export class BatchServer {
     truncate: boolean,
   ): void {
     const headers: Record<string, string> = { ...baseHeaders, 'request-id': requestId, ...reply.headers };
+    if (!request.complete) this.#cut.add(request.socket);
     const clientId = request.headers['client-request-id'];
     if (request.headers['return-client-request-id'] === 'true' && typeof clientId === 'string') {
       headers['client-request-id'] = clientId;

@@ -1,10 +1,9 @@
 import { checkConditions } from '../http/conditions.ts';
 import { jsonBody, metadata, param, type Backend, type Call, type Operation, type Reply } from '../http/call.ts';
-import { checkExpand, conditionOf, listReply, pageOf, pick, selectOf } from '../http/lists.ts';
+import { conditionOf, expandsStats, listReply, pageOf, pick, selectOf } from '../http/lists.ts';
 import { filterTables } from '../odata/properties.ts';
-import type { JobColumns } from '../store/jobs.ts';
 import type { JobRow } from '../store/rows.ts';
-import { durationMicros, etagOf, httpDate, unlimited, type Micros } from '../time.ts';
+import { etagOf, httpDate } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
 import {
   jobDisableShape,
@@ -14,7 +13,8 @@ import {
   jobTerminateShape,
   type JobSpec,
 } from '../wire/specs.ts';
-import { renderJob } from './render.ts';
+import { checkNewId, columnsOf, createJob, withDefaults } from './create-job.ts';
+import { renderJob, renderPreparation } from './render.ts';
 
 export function jobOf(backend: Backend, call: Call): JobRow {
   const row = backend.store.jobs.find(call.account, param(call, 'job'));
@@ -30,50 +30,21 @@ function entityHeaders(call: Call, row: JobRow): Record<string, string> {
   };
 }
 
-/** The service echoes constraints complete: what a body leaves out has its default. */
-function withDefaults(spec: JobSpec): JobSpec {
-  return { ...spec, constraints: { maxWallClockTime: unlimited, maxTaskRetryCount: 0, ...spec.constraints } };
-}
-
-function columnsOf(spec: JobSpec, created: Micros): JobColumns {
-  const limit = durationMicros(spec.constraints?.maxWallClockTime ?? '');
-  return {
-    spec: JSON.stringify(spec),
-    poolKey: spec.poolInfo.poolId.toLowerCase(),
-    priority: spec.priority ?? 0,
-    maxParallel: spec.maxParallelTasks ?? -1,
-    onAll: spec.onAllTasksComplete ?? 'noaction',
-    onFailure: spec.onTaskFailure ?? 'noaction',
-    deadline: limit === undefined ? undefined : created + limit,
-  };
-}
-
 function changed(backend: Backend, call: Call, row: JobRow, status: number): Reply {
   return { status, headers: entityHeaders(call, backend.store.jobs.get(row.seq) ?? row) };
 }
 
 const add: Operation = (backend, call) => {
-  const spec = withDefaults(jobShape(jsonBody(call), '') as JobSpec);
-  const { store, stamps, config, faults } = backend;
-  const row = store.transaction(() => {
-    const existing = store.jobs.find(call.account, spec.id);
-    if (existing !== undefined) throw refusal(existing.state === 'deleting' ? 'JobBeingDeleted' : 'JobExists');
-    const full = store.jobs.countLive(call.account) >= config.limits.activeJobsAndSchedules;
-    if (full || faults.take('quota', { account: call.account, job: spec.id }) !== undefined) {
-      throw refusal('ActiveJobAndScheduleQuotaReached');
-    }
-    const now = stamps.next();
-    const columns = columnsOf(spec, now);
-    store.jobs.add(call.account, spec.id, columns, now);
-    if (columns.deadline !== undefined) backend.core.onWake(columns.deadline);
-    return store.jobs.find(call.account, spec.id) as JobRow;
+  const spec = jobShape(jsonBody(call), '') as JobSpec;
+  const row = backend.store.transaction(() => {
+    checkNewId(backend, call.account, spec.id, 'job');
+    return createJob(backend, call.account, spec);
   });
-  backend.jobs.settle(row.seq);
   return { status: 201, headers: { ...entityHeaders(call, row), location: `${call.base}/jobs/${row.id}` } };
 };
 
 const list: Operation = (backend, call) => {
-  checkExpand(call);
+  const stats = expandsStats(call);
   const page = pageOf(call);
   const select = selectOf(call);
   const rows = backend.store.jobs.list(call.account, page.after, page.size + 1, conditionOf(call, filterTables.jobs));
@@ -84,16 +55,16 @@ const list: Operation = (backend, call) => {
     page,
     rows,
     (row) => row.seq,
-    (row) => pick(renderJob(call, row), select),
+    (row) => pick(renderJob(call, row, stats), select),
   );
 };
 
 const get: Operation = (backend, call) => {
-  checkExpand(call);
+  const stats = expandsStats(call);
   const row = jobOf(backend, call);
   checkConditions(call, row.modified, 'read');
   const headers = { etag: etagOf(row.modified), 'last-modified': httpDate(row.modified) };
-  const entity = pick(renderJob(call, row), selectOf(call));
+  const entity = pick(renderJob(call, row, stats), selectOf(call));
   return { status: 200, headers, json: { ...metadata(call, 'jobs/@Element'), ...entity } };
 };
 
@@ -191,4 +162,25 @@ const taskCounts: Operation = (backend, call) => {
   };
 };
 
-export const jobOperations = { add, list, get, patch, put, disable, enable, terminate, remove, taskCounts };
+const preparationStatus: Operation = (backend, call) => {
+  const row = jobOf(backend, call);
+  if ((JSON.parse(row.spec) as JobSpec).jobPreparationTask === undefined) {
+    throw refusal('JobPreparationTaskOrReleaseTaskNotSpecified');
+  }
+  const page = pageOf(call);
+  const select = selectOf(call);
+  const condition = conditionOf(call, filterTables.preparation);
+  return listReply(
+    call,
+    `/jobs/${row.id}/jobpreparationandreleasetaskstatus`,
+    'jobpreparationandreleasetaskstatuslist',
+    page,
+    backend.store.nodeTasks.list(row.seq, page.after, page.size + 1, condition),
+    ({ seq }) => seq,
+    (status) => pick(renderPreparation(call, row, status), select),
+  );
+};
+
+export const jobOperations = {
+  add, list, get, patch, put, disable, enable, terminate, remove, taskCounts, preparationStatus,
+}; // prettier-ignore

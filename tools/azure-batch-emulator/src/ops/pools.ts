@@ -1,12 +1,13 @@
 import { checkConditions } from '../http/conditions.ts';
 import { jsonBody, metadata, param, type Backend, type Call, type Operation, type Reply } from '../http/call.ts';
-import { checkExpand, conditionOf, listReply, pageOf, pick, selectOf } from '../http/lists.ts';
+import { conditionOf, expandsStats, listReply, pageOf, pick, selectOf } from '../http/lists.ts';
 import { filterTables } from '../odata/properties.ts';
 import type { PoolRow } from '../store/rows.ts';
-import { etagOf, httpDate } from '../time.ts';
+import { durationMicros, etagOf, httpDate, isoTime } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
-import { poolPatchShape, poolResizeShape, poolShape, type PoolSpec } from '../wire/specs.ts';
-import { renderPool } from './render.ts';
+import { poolPatchShape, poolPropertiesShape, poolResizeShape, poolShape, type PoolSpec } from '../wire/specs.ts';
+import { checkFormula, defaultInterval } from './formula.ts';
+import { renderPool, renderResourceStats, renderUsageStats } from './render.ts';
 
 export function poolOf(backend: Backend, call: Call): PoolRow {
   const row = backend.store.pools.find(call.account, param(call, 'pool'));
@@ -22,43 +23,74 @@ function entityHeaders(call: Call, row: PoolRow): Record<string, string> {
   };
 }
 
-function changed(backend: Backend, call: Call, status: number): Reply {
+export function changed(backend: Backend, call: Call, status: number): Reply {
   return { status, headers: entityHeaders(call, poolOf(backend, call)) };
 }
 
-/** Creates a pool; its nodes come after the time that a node needs to boot. @throws BatchError PoolExists, PoolQuotaReached */
-export function createPool(backend: Backend, account: string, spec: PoolSpec): void {
-  const { store, stamps, fleet, config } = backend;
-  store.transaction(() => {
+/**
+ * Creates a pool; its nodes come after the time that a node needs to boot.
+ *
+ * @throws BatchError PoolExists, PoolQuotaReached, AutoScalingFormulaSyntaxError
+ */
+export function createPool(backend: Backend, account: string, spec: PoolSpec): PoolRow {
+  const { store, stamps, fleet, faults } = backend;
+  const { autoScaleFormula: formula, autoScaleEvaluationInterval, resizeTimeout, enableAutoScale: _, ...kept } = spec;
+  if (formula !== undefined) checkFormula(formula);
+  const row = store.transaction(() => {
     const existing = store.pools.find(account, spec.id);
     if (existing !== undefined) throw refusal(existing.state === 'deleting' ? 'PoolBeingDeleted' : 'PoolExists');
-    if (store.pools.list(account, 0, config.limits.pools + 1, undefined).length >= config.limits.pools) {
-      throw refusal('PoolQuotaReached');
-    }
+    const full = store.pools.count(account) >= backend.quotas(account).pools;
+    if (full || faults.take('quota', { account, pool: spec.id }) !== undefined) throw refusal('PoolQuotaReached');
     const pool = {
       id: spec.id,
-      spec: JSON.stringify(spec),
+      spec: JSON.stringify(kept),
       vmSize: spec.vmSize,
       interNode: (spec as { enableInterNodeCommunication?: boolean }).enableInterNodeCommunication ?? false,
       targetDedicated: spec.targetDedicatedNodes ?? 0,
       targetLow: spec.targetLowPriorityNodes ?? 0,
+      resizeTimeout: durationMicros(resizeTimeout ?? ''),
     };
-    store.pools.add(account, pool, stamps.next());
+    const now = stamps.next();
+    store.pools.add(account, pool, now);
+    const added = store.pools.find(account, spec.id) as PoolRow;
+    if (formula !== undefined) {
+      const interval = durationMicros(autoScaleEvaluationInterval ?? '') ?? defaultInterval;
+      store.pools.scaling(added.seq, { formula, interval, at: now }, now);
+      backend.core.onWake(now);
+    }
+    return store.pools.find(account, spec.id) as PoolRow;
   });
-  const row = store.pools.find(account, spec.id);
-  if (row !== undefined) fleet.allocate(row.seq);
+  fleet.allocate(row.seq);
+  return row;
 }
 
 const add: Operation = (backend, call) => {
-  const spec = poolShape(jsonBody(call), '') as PoolSpec;
-  createPool(backend, call.account, spec);
-  const row = backend.store.pools.find(call.account, spec.id) as PoolRow;
+  const spec = poolShape(backend.shortest)(jsonBody(call), '') as PoolSpec;
+  const row = createPool(backend, call.account, spec);
   const url = `${call.base}/pools/${row.id}`;
   return { status: 201, headers: { ...entityHeaders(call, row), location: url } };
 };
 
+/** A pool as it is shown, with its stats if they are asked for. */
+function shown(backend: Backend, call: Call, row: PoolRow, stats: boolean): Record<string, unknown> {
+  const nodes = backend.store.pools.nodes(row.seq);
+  const entity = renderPool(call, row, nodes);
+  if (!stats) return entity;
+  const now = backend.stamps.next();
+  const cores = backend.core.options.coresOf(row.vm_size);
+  const used = nodes.reduce((sum, node) => sum + cores * (now - node.allocated), 0);
+  const statistics = {
+    url: `${call.base}/pools/${row.id}`,
+    startTime: isoTime(row.created),
+    lastUpdateTime: isoTime(now),
+    usageStats: renderUsageStats(row.created, now, used),
+    resourceStats: renderResourceStats(row.created, now, backend.store.accounting.samples(row.seq)),
+  };
+  return { ...entity, stats: statistics };
+}
+
 const list: Operation = (backend, call) => {
-  checkExpand(call);
+  const stats = expandsStats(call);
   const page = pageOf(call);
   const select = selectOf(call);
   const { pools } = backend.store;
@@ -70,15 +102,15 @@ const list: Operation = (backend, call) => {
     page,
     rows,
     (row) => row.seq,
-    (row) => pick(renderPool(call, row, pools.nodes(row.seq)), select),
+    (row) => pick(shown(backend, call, row, stats), select),
   );
 };
 
 const get: Operation = (backend, call) => {
-  checkExpand(call);
+  const stats = expandsStats(call);
   const row = poolOf(backend, call);
   checkConditions(call, row.modified, 'read');
-  const entity = renderPool(call, row, backend.store.pools.nodes(row.seq));
+  const entity = shown(backend, call, row, stats);
   const headers = { etag: etagOf(row.modified), 'last-modified': httpDate(row.modified) };
   return { status: 200, headers, json: { ...metadata(call, 'pools/@Element'), ...pick(entity, selectOf(call)) } };
 };
@@ -101,6 +133,18 @@ const patch: Operation = (backend, call) => {
   });
 };
 
+/** Replaces the properties that can change; what the body leaves out is gone. */
+const updateProperties: Operation = (backend, call) => {
+  const given = poolPropertiesShape(jsonBody(call), '') as Partial<PoolSpec>;
+  return backend.store.transaction(() => {
+    const row = poolOf(backend, call);
+    if (row.state === 'deleting') throw refusal('PoolBeingDeleted');
+    const { startTask: _start, metadata: _metadata, ...kept } = JSON.parse(row.spec) as PoolSpec;
+    backend.store.pools.respec(row, JSON.stringify({ ...kept, ...given }), backend.stamps.next());
+    return changed(backend, call, 204);
+  });
+};
+
 const remove: Operation = (backend, call) =>
   backend.store.transaction(() => {
     const row = poolOf(backend, call);
@@ -119,11 +163,13 @@ const resize: Operation = (backend, call) => {
     const row = poolOf(backend, call);
     checkConditions(call, row.modified, 'write');
     if (row.state === 'deleting') throw refusal('PoolBeingDeleted');
+    if (row.formula !== null) throw refusal('PoolAutoScaleEnabled');
     if (row.allocation_state !== 'steady') throw refusal('PoolBeingResized');
+    const timeout = durationMicros(String(given['resizeTimeout'] ?? '')) ?? null;
     const dedicated = Number(given['targetDedicatedNodes'] ?? row.target_dedicated);
     const low = Number(given['targetLowPriorityNodes'] ?? row.target_low);
     const option = String(given['nodeDeallocationOption'] ?? 'requeue');
-    backend.store.pools.resize(row, dedicated, low, option, backend.stamps.next());
+    backend.store.pools.resize(row, dedicated, low, option, timeout, backend.stamps.next());
     backend.fleet.allocate(row.seq);
     return changed(backend, call, 202);
   });
@@ -139,4 +185,4 @@ const stopResize: Operation = (backend, call) =>
     return changed(backend, call, 202);
   });
 
-export const poolOperations = { add, list, get, exists, patch, remove, resize, stopResize };
+export const poolOperations = { add, list, get, exists, patch, updateProperties, remove, resize, stopResize };

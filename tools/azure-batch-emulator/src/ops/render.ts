@@ -1,7 +1,10 @@
 import { lowerCasing, type Call } from '../http/call.ts';
-import type { FailureInfo, JobRow, NodeRow, PoolRow, TaskRow } from '../store/rows.ts';
-import { etagOf, isoTime } from '../time.ts';
-import type { JobSpec, PoolSpec, TaskSpec } from '../wire/specs.ts';
+import { taskRootOf } from '../run/environment.ts';
+import type { Sample } from '../store/accounting.ts';
+import type { PreparationRow } from '../store/node-tasks.ts';
+import type { FailureInfo, JobRow, NodeRow, NodeTaskRow, PoolRow, ScheduleRow, TaskRow } from '../store/rows.ts';
+import { etagOf, formatDuration, isoTime, unlimited } from '../time.ts';
+import { preparationId, releaseId, type JobSpec, type PoolSpec, type ScheduleSpec, type TaskSpec } from '../wire/specs.ts';
 
 type Entity = Record<string, unknown>;
 
@@ -34,15 +37,61 @@ const taskColumns = new Set([
   'requiredSlots',
 ]);
 
-export function renderTask(call: Call, jobId: string, row: TaskRow, select: ReadonlySet<string> | undefined): Entity {
+const span = (micros: number): string => formatDuration(BigInt(Math.round(micros)) * 10n);
+
+/** What `$expand=stats` shows of time and transfers; this machine does not tell tasks' transfers apart. */
+function usageStats(url: string, row: { created: number; modified: number; wall_time: number; cpu_time: number }): Entity {
+  return {
+    url,
+    startTime: isoTime(row.created),
+    lastUpdateTime: isoTime(row.modified),
+    userCPUTime: span(row.cpu_time),
+    kernelCPUTime: 'PT0S',
+    wallClockTime: span(row.wall_time),
+    readIOps: '0',
+    writeIOps: '0',
+    readIOGiB: 0,
+    writeIOGiB: 0,
+  };
+}
+
+export interface JobTotals {
+  readonly created: number;
+  readonly modified: number;
+  readonly wall_time: number;
+  readonly cpu_time: number;
+  readonly wait_time: number;
+  readonly n_succeeded: number;
+  readonly n_failed: number;
+  readonly retries: number;
+}
+
+export function renderJobStats(url: string, totals: JobTotals): Entity {
+  return {
+    ...usageStats(url, totals),
+    numSucceededTasks: String(totals.n_succeeded),
+    numFailedTasks: String(totals.n_failed),
+    numTaskRetries: String(totals.retries),
+    waitTime: span(totals.wait_time),
+  };
+}
+
+export function renderTask(
+  call: Call,
+  jobId: string,
+  row: TaskRow,
+  select: ReadonlySet<string> | undefined,
+  stats: boolean,
+): Entity {
   const flat = select !== undefined && [...select].every((name) => taskColumns.has(name));
   const spec: Partial<TaskSpec> = flat ? {} : (JSON.parse(row.spec) as TaskSpec);
   const ran = row.node_id !== null && row.pool_id !== null && row.start_time !== null;
-  const taskRoot = `workitems/${jobId}/job-1/${row.id}`;
+  const taskRoot = taskRootOf(jobId, row.id);
+  const url = `${call.base}/jobs/${jobId}/tasks/${row.id}`;
   return {
     ...spec,
     id: row.id,
-    url: `${call.base}/jobs/${jobId}/tasks/${row.id}`,
+    url,
     eTag: etagOf(row.modified),
     lastModified: isoTime(row.modified),
     creationTime: isoTime(row.created),
@@ -75,15 +124,19 @@ export function renderTask(call: Call, jobId: string, row: TaskRow, select: Read
           },
         }
       : {}),
+    ...(stats
+      ? { stats: { ...usageStats(url, row), waitTime: span(Math.max(0, (row.start_time ?? row.created) - row.created)) } }
+      : {}),
   };
 }
 
-export function renderJob(call: Call, row: JobRow): Entity {
+export function renderJob(call: Call, row: JobRow, stats: boolean): Entity {
   const spec = JSON.parse(row.spec) as JobSpec;
+  const url = `${call.base}/jobs/${row.id}`;
   return {
     ...spec,
     id: row.id,
-    url: `${call.base}/jobs/${row.id}`,
+    url,
     eTag: etagOf(row.modified),
     lastModified: isoTime(row.modified),
     creationTime: isoTime(row.created),
@@ -103,14 +156,113 @@ export function renderJob(call: Call, row: JobRow): Entity {
       poolId: spec.poolInfo.poolId,
       ...(row.terminate_reason === null ? {} : { terminateReason: row.terminate_reason }),
     },
+    ...(stats ? { stats: renderJobStats(url, row) } : {}),
+  };
+}
+
+export function renderSchedule(call: Call, row: ScheduleRow, totals: JobTotals | undefined): Entity {
+  const spec = JSON.parse(row.spec) as ScheduleSpec;
+  const url = `${call.base}/jobschedules/${row.id}`;
+  const { recent_job: recent } = row;
+  return {
+    ...spec,
+    id: row.id,
+    url,
+    eTag: etagOf(row.modified),
+    lastModified: isoTime(row.modified),
+    creationTime: isoTime(row.created),
+    state: row.state,
+    stateTransitionTime: isoTime(row.state_time),
+    ...(row.previous_state === null ? {} : { previousState: row.previous_state }),
+    ...time('previousStateTransitionTime', row.previous_time),
+    schedule: { startWindow: unlimited, recurrenceInterval: unlimited, ...spec.schedule },
+    executionInfo: {
+      ...time('nextRunTime', row.next_run),
+      ...(recent === null ? {} : { recentJob: { id: recent, url: `${call.base}/jobs/${recent}` } }),
+      ...time('endTime', row.end_time),
+    },
+    ...(totals === undefined ? {} : { stats: renderJobStats(url, totals) }),
+  };
+}
+
+/** What a start, preparation or release task came to. */
+function nodeTaskInfo(call: Call, row: NodeTaskRow): Entity {
+  return {
+    state: row.state,
+    startTime: isoTime(row.start_time),
+    ...time('endTime', row.end_time),
+    ...(row.exit_code === null ? {} : { exitCode: row.exit_code }),
+    ...(row.result === null ? {} : { result: row.result }),
+    ...failureOf(call, row.failure),
+  };
+}
+
+const retriesOf = (row: NodeTaskRow): Entity => ({
+  retryCount: row.retry_count,
+  ...time('lastRetryTime', row.last_retry),
+});
+
+export function renderPreparation(call: Call, job: JobRow, row: PreparationRow): Entity {
+  const spec = JSON.parse(job.spec) as JobSpec;
+  const node = nodeUrl(call, row.pool_id, row.node_id);
+  const directory = (id: string): Entity => {
+    const taskRootDirectory = taskRootOf(job.id, id);
+    return { taskRootDirectory, taskRootDirectoryUrl: `${node}/files/${taskRootDirectory}` };
+  };
+  const { release } = row;
+  return {
+    poolId: row.pool_id,
+    nodeId: row.node_id,
+    nodeUrl: node,
+    jobPreparationTaskExecutionInfo: {
+      ...nodeTaskInfo(call, row),
+      ...retriesOf(row),
+      ...directory(spec.jobPreparationTask?.id ?? preparationId),
+    },
+    ...(release === undefined
+      ? {}
+      : {
+          jobReleaseTaskExecutionInfo: {
+            ...nodeTaskInfo(call, release),
+            ...directory(spec.jobReleaseTask?.id ?? releaseId),
+          },
+        }),
+  };
+}
+
+/** @param coreMicros core time of all nodes together */
+export function renderUsageStats(since: number, now: number, coreMicros: number): Entity {
+  return { startTime: isoTime(since), lastUpdateTime: isoTime(now), dedicatedCoreTime: span(coreMicros) };
+}
+
+/** Averages and sums over a pool's samples, which are this machine's. */
+export function renderResourceStats(since: number, now: number, samples: readonly Sample[]): Entity {
+  const values = (name: string): number[] => samples.map(({ metrics }) => metrics[name] ?? 0);
+  const sum = (name: string): number => values(name).reduce((total, value) => total + value, 0);
+  const mean = (name: string): number => (samples.length === 0 ? 0 : sum(name) / samples.length);
+  const peak = (name: string): number => values(name).reduce((most, value) => Math.max(most, value), 0);
+  return {
+    startTime: isoTime(since),
+    lastUpdateTime: isoTime(now),
+    avgCPUPercentage: mean('CPUPercent') * 100,
+    avgMemoryGiB: mean('MemoryBytes') / 1024,
+    peakMemoryGiB: peak('MemoryBytes') / 1024,
+    avgDiskGiB: mean('DiskBytes'),
+    peakDiskGiB: peak('DiskBytes'),
+    diskReadIOps: String(sum('DiskReadOps')),
+    diskWriteIOps: String(sum('DiskWriteOps')),
+    diskReadGiB: sum('DiskReadBytes') / 1024 ** 3,
+    diskWriteGiB: sum('DiskWriteBytes') / 1024 ** 3,
+    networkReadGiB: sum('NetworkInBytes') / 1024 ** 3,
+    networkWriteGiB: sum('NetworkOutBytes') / 1024 ** 3,
   };
 }
 
 export function renderPool(call: Call, row: PoolRow, nodes: readonly NodeRow[]): Entity {
   const spec = JSON.parse(row.spec) as PoolSpec;
   const current = (dedicated: number): number => nodes.filter((node) => node.dedicated === dedicated).length;
+  const timeout = row.formula === null ? { resizeTimeout: span(row.resize_timeout ?? 15 * 60 * 1_000_000) } : {};
   return {
-    resizeTimeout: 'PT15M',
     enableInterNodeCommunication: false,
     taskSlotsPerNode: 1,
     taskSchedulingPolicy: { nodeFillType: 'spread' },
@@ -128,11 +280,28 @@ export function renderPool(call: Call, row: PoolRow, nodes: readonly NodeRow[]):
     currentLowPriorityNodes: current(0),
     targetDedicatedNodes: row.target_dedicated,
     targetLowPriorityNodes: row.target_low,
-    enableAutoScale: false,
+    ...timeout,
+    ...(row.resize_errors === null ? {} : { resizeErrors: JSON.parse(row.resize_errors) as unknown }),
+    enableAutoScale: row.formula !== null,
+    ...(row.formula === null
+      ? {}
+      : {
+          autoScaleFormula: row.formula,
+          autoScaleEvaluationInterval: span(row.scale_interval ?? 0),
+          ...(row.scale_run === null ? {} : { autoScaleRun: JSON.parse(row.scale_run) as unknown }),
+        }),
   };
 }
 
-export function renderNode(call: Call, pool: PoolRow, row: NodeRow, running: number, slots: number): Entity {
+export function renderNode(
+  call: Call,
+  pool: PoolRow,
+  row: NodeRow,
+  start: NodeTaskRow | undefined,
+  running: number,
+  slots: number,
+): Entity {
+  const { startTask } = JSON.parse(pool.spec) as PoolSpec;
   return {
     id: row.id,
     url: nodeUrl(call, pool.id, row.id),
@@ -149,5 +318,8 @@ export function renderNode(call: Call, pool: PoolRow, row: NodeRow, running: num
     runningTaskSlotsCount: slots,
     totalTasksSucceeded: row.total_succeeded,
     isDedicated: row.dedicated === 1,
+    ...(startTask === undefined ? {} : { startTask }),
+    ...(start === undefined ? {} : { startTaskInfo: { ...nodeTaskInfo(call, start), ...retriesOf(start) } }),
+    ...(row.errors === null ? {} : { errors: JSON.parse(row.errors) as unknown }),
   };
 }

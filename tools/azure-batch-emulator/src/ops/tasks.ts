@@ -9,20 +9,21 @@ import {
   type Operation,
   type Reply,
 } from '../http/call.ts';
-import { checkExpand, conditionOf, listReply, pageOf, pick, selectOf } from '../http/lists.ts';
+import { conditionOf, expandsStats, listReply, pageOf, pick, selectOf } from '../http/lists.ts';
 import { filterTables } from '../odata/properties.ts';
 import { taskEnded } from '../schedule/decide.ts';
 import type { JobRow, TaskRow } from '../store/rows.ts';
 import type { NewTask } from '../store/tasks.ts';
-import { etagOf, httpDate, isoTime, unlimited, type Micros } from '../time.ts';
-import { BatchError, itemError, refusal } from '../wire/errors.ts';
+import { etagOf, httpDate, isoTime, type Micros } from '../time.ts';
+import { textOf } from '../faults.ts';
+import { BatchError, faultError, itemError, refusal } from '../wire/errors.ts';
 import { invalid } from '../wire/shape.ts';
 import { taskPutShape, taskShape, type JobSpec, type TaskConstraints, type TaskSpec } from '../wire/specs.ts';
+import { constraintsOf } from './create-job.ts';
 import { jobOf } from './jobs.ts';
 import { renderTask } from './render.ts';
 
 const maxCollection = 100;
-const defaultConstraints = { maxWallClockTime: unlimited, retentionTime: 'P7D', maxTaskRetryCount: 0 };
 
 export function taskOf(backend: Backend, call: Call): { job: JobRow; task: TaskRow } {
   const job = jobOf(backend, call);
@@ -46,9 +47,10 @@ function insert(backend: Backend, job: JobRow, jobSpec: JobSpec, body: unknown, 
   if (job.on_failure === 'noaction' && JSON.stringify(given.exitConditions ?? {}).includes('"jobAction"')) {
     throw invalid('exitConditions', 'jobAction', 'the job has onTaskFailure noaction');
   }
-  // A task without constraints takes the job's retry count; one with constraints states it or has none.
-  const fallback = given.constraints === undefined ? (jobSpec.constraints?.maxTaskRetryCount ?? 0) : 0;
-  const constraints = { ...defaultConstraints, maxTaskRetryCount: fallback, ...given.constraints };
+  const id = given.id.toLowerCase();
+  if (jobSpec.jobPreparationTask?.id?.toLowerCase() === id) throw refusal('TaskIdSameAsJobPreparationTask');
+  if (jobSpec.jobReleaseTask?.id?.toLowerCase() === id) throw refusal('TaskIdSameAsJobReleaseTask');
+  const constraints = constraintsOf(given.constraints, jobSpec);
   const spec: TaskSpec = { ...given, constraints };
   const task = {
     id: spec.id,
@@ -59,6 +61,11 @@ function insert(backend: Backend, job: JobRow, jobSpec: JobSpec, body: unknown, 
   };
   if (backend.store.tasks.add(job.seq, task, now) === undefined) throw refusal('TaskExists');
   return task;
+}
+
+function idOf(item: unknown): string {
+  const id = (item as { id?: unknown } | null)?.id;
+  return typeof id === 'string' ? id : '';
 }
 
 const urlOf = (call: Call, job: JobRow, id: string): string => `${call.base}/jobs/${job.id}/tasks/${id}`;
@@ -99,16 +106,16 @@ const addCollection: Operation = (backend, call) => {
     let slots = 0;
     const results = items.map((item) => {
       try {
+        const fault = backend.faults.take('task.add', { account: call.account, job: job.id, task: idOf(item) });
+        if (fault?.kind === 'fail') throw faultError(undefined, textOf(fault, 'code', 'ServerBusy'), {});
         const task = insert(backend, job, jobSpec, item, now);
         count += 1;
         slots += task.slots;
         return { ...added, taskId: task.id, location: urlOf(call, job, task.id) };
       } catch (error) {
         if (!(error instanceof BatchError)) throw error;
-        const id = (item as { id?: unknown } | null)?.id;
         const status = word(error.status >= 500 && error.status !== 501 ? 'ServerError' : 'ClientError');
-        const taskId = typeof id === 'string' ? id : '';
-        return { status, taskId, error: itemError(error, call.requestId, now) };
+        return { status, taskId: idOf(item), error: itemError(error, call.requestId, now) };
       }
     });
     if (count > 0) backend.store.tasks.counted(job.seq, count, slots);
@@ -119,7 +126,7 @@ const addCollection: Operation = (backend, call) => {
 };
 
 const list: Operation = (backend, call) => {
-  checkExpand(call);
+  const stats = expandsStats(call);
   const job = jobOf(backend, call);
   const page = pageOf(call);
   const select = selectOf(call);
@@ -132,16 +139,16 @@ const list: Operation = (backend, call) => {
     page,
     rows,
     (row) => row.seq,
-    (row) => pick(renderTask(call, job.id, row, select), select),
+    (row) => pick(renderTask(call, job.id, row, select, stats), select),
   );
 };
 
 const get: Operation = (backend, call) => {
-  checkExpand(call);
+  const stats = expandsStats(call);
   const { job, task } = taskOf(backend, call);
   checkConditions(call, task.modified, 'read');
   const headers = { etag: etagOf(task.modified), 'last-modified': httpDate(task.modified) };
-  const entity = pick(renderTask(call, job.id, task, undefined), selectOf(call));
+  const entity = pick(renderTask(call, job.id, task, undefined, stats), selectOf(call));
   return { status: 200, headers, json: { ...metadata(call, 'tasks/@Element'), ...entity } };
 };
 
@@ -151,7 +158,7 @@ const put: Operation = (backend, call) => {
     const { job, task } = taskOf(backend, call);
     checkConditions(call, task.modified, 'write');
     if (task.state === 'completed') throw refusal('TaskCompleted');
-    const constraints = { ...defaultConstraints, ...wanted };
+    const constraints = constraintsOf(wanted ?? {}, JSON.parse(job.spec) as JobSpec);
     const spec = { ...(JSON.parse(task.spec) as TaskSpec), constraints };
     const now = backend.stamps.next();
     backend.store.tasks.respec(task, JSON.stringify(spec), now);
@@ -177,7 +184,7 @@ const terminate: Operation = (backend, call) =>
     const { job, task } = taskOf(backend, call);
     checkConditions(call, task.modified, 'write');
     if (task.state === 'completed') throw refusal('TaskCompleted');
-    if (task.state === 'running') backend.core.interrupt(task.seq, { kind: 'end', failure: taskEnded });
+    if (task.state !== 'active') backend.core.interrupt(task.seq, { kind: 'end', failure: taskEnded });
     else {
       const ending = { exitCode: undefined, result: 'failure', failure: taskEnded, satisfied: false } as const;
       backend.store.tasks.complete(task, { ...ending, filesExpire: undefined }, backend.stamps.next());

@@ -14,9 +14,12 @@ export interface EnvironmentInput {
   readonly poolId: string;
   readonly nodeId: string;
   readonly dedicated: boolean;
-  readonly jobId: string;
-  readonly taskId: string;
+  /** Absent for a start task. */
+  readonly jobId: string | undefined;
+  readonly taskId: string | undefined;
   readonly place: TaskPlace;
+  /** Where the job's preparation task ran on this node, if the job has one. */
+  readonly preparation: TaskPlace | undefined;
   /** Of the node (PATH and the like), or of the container image that the task asked for. */
   readonly base: Readonly<Record<string, string>>;
   readonly job: readonly NameValue[];
@@ -30,9 +33,27 @@ export function nodeRootOf(dataDirectory: string, account: string, poolId: strin
   return join(dataDirectory, 'nodes', account, poolId, nodeId);
 }
 
-export function placeOf(nodeRoot: string, jobId: string, taskId: string): TaskPlace {
-  const taskDirectory = join(nodeRoot, 'workitems', jobId, 'job-1', taskId);
+/** A job's directory below a node's root: a schedule's job `nightly:job-3` has a run in that of `nightly`. */
+export function jobRootOf(jobId: string): string {
+  return `workitems/${jobId.replace(':', '/')}`;
+}
+
+/** A task's directory below its node's root: `workitems/<job>/job-1/<task>`, `workitems/<schedule>/job-3/<task>`. */
+export function taskRootOf(jobId: string, taskId: string): string {
+  return `${jobRootOf(jobId)}${jobId.includes(':') ? '' : '/job-1'}/${taskId}`;
+}
+
+function placeAt(nodeRoot: string, path: string): TaskPlace {
+  const taskDirectory = join(nodeRoot, path);
   return { nodeRoot, taskDirectory, workingDirectory: join(taskDirectory, 'wd') };
+}
+
+export function placeOf(nodeRoot: string, jobId: string, taskId: string): TaskPlace {
+  return placeAt(nodeRoot, taskRootOf(jobId, taskId));
+}
+
+export function startPlaceOf(nodeRoot: string): TaskPlace {
+  return placeAt(nodeRoot, 'startup');
 }
 
 /** A task's environment: base, then the job's common settings, then the task's, then AZ_BATCH_*, which nothing overrides. */
@@ -49,8 +70,14 @@ export function environmentOf(input: EnvironmentInput): Record<string, string> {
     AZ_BATCH_POOL_ID: input.poolId,
     AZ_BATCH_NODE_ID: input.nodeId,
     AZ_BATCH_NODE_IS_DEDICATED: String(input.dedicated),
-    AZ_BATCH_JOB_ID: input.jobId,
-    AZ_BATCH_TASK_ID: input.taskId,
+    ...(input.jobId === undefined ? {} : { AZ_BATCH_JOB_ID: input.jobId }),
+    ...(input.taskId === undefined ? {} : { AZ_BATCH_TASK_ID: input.taskId }),
+    ...(input.preparation === undefined
+      ? {}
+      : {
+          AZ_BATCH_JOB_PREP_DIR: input.preparation.taskDirectory,
+          AZ_BATCH_JOB_PREP_WORKING_DIR: input.preparation.workingDirectory,
+        }),
     AZ_BATCH_NODE_ROOT_DIR: place.nodeRoot,
     AZ_BATCH_NODE_SHARED_DIR: join(place.nodeRoot, 'shared'),
     AZ_BATCH_NODE_STARTUP_DIR: join(place.nodeRoot, 'startup'),
@@ -65,6 +92,8 @@ export interface ContainerImage {
   /** Image name, `*` matches any run of characters. */
   readonly pattern: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Words that go before the task's own command. */
+  readonly command: readonly string[];
 }
 
 /** The first configured image whose pattern matches; undefined when none does. */

@@ -23,6 +23,16 @@ export function killGroup(pgid: number, signal: NodeJS.Signals = 'SIGKILL'): voi
   }
 }
 
+export function programNotFound(program: string): TaskFailureError {
+  const message = 'The specified command program is not found';
+  return new TaskFailureError('UserError', 'CommandProgramNotFound', message, { Program: program });
+}
+
+export function launchFailed(program: string, reason: string): TaskFailureError {
+  const details = { Program: program, Reason: reason };
+  return new TaskFailureError('UserError', 'CommandLaunchFailed', 'The command could not be launched', details);
+}
+
 export interface Launched {
   readonly pgid: number;
   /** The exit code; minus the signal's number when a signal ended it. */
@@ -40,10 +50,7 @@ export async function launch(
   place: { readonly taskDirectory: string; readonly workingDirectory: string },
   environment: Readonly<Record<string, string>>,
 ): Promise<Launched> {
-  const [program, ...rest] = argv;
-  if (program === undefined || program === '') {
-    throw new TaskFailureError('UserError', 'CommandProgramNotFound', 'The specified command program is not found');
-  }
+  const [program = '', ...rest] = argv;
   const stdout = openSync(join(place.taskDirectory, 'stdout.txt'), 'w');
   const stderr = openSync(join(place.taskDirectory, 'stderr.txt'), 'w');
   try {
@@ -62,15 +69,7 @@ export async function launch(
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (error: NodeJS.ErrnoException) => {
-        const missing = error.code === 'ENOENT';
-        reject(
-          new TaskFailureError(
-            'UserError',
-            missing ? 'CommandProgramNotFound' : 'CommandLaunchFailed',
-            missing ? 'The specified command program is not found' : 'The command could not be launched',
-            { Program: program, Reason: error.message },
-          ),
-        );
+        reject(error.code === 'ENOENT' ? programNotFound(program) : launchFailed(program, error.message));
       });
     });
     return { pgid: child.pid ?? 0, exited };

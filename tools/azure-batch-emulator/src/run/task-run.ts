@@ -4,14 +4,16 @@ import type { FaultBoard } from '@xva/emulator-kit';
 import type { FailureInfo } from '../store/rows.ts';
 import { numberOf, textOf } from '../faults.ts';
 import { durationMicros } from '../time.ts';
-import type { JobSpec, TaskSpec } from '../wire/specs.ts';
-import { CommandLineError, splitCommandLine } from './argv.ts';
+import type { NameValue, RunnableSpec } from '../wire/specs.ts';
 import { environmentOf, imageFor, type ContainerImage, type EnvironmentInput, type TaskPlace } from './environment.ts';
+import type { ContainerRuntime } from './containers.ts';
 import { TaskFailureError } from './failure.ts';
 import { resolveIdentity, type Identities } from './identities.ts';
 import { markerName } from './leftovers.ts';
+import { watchGroup, type TaskLimits } from './limits.ts';
 import { uploadOutputFiles } from './output-files.ts';
 import { killGroup, launch, startTimeOf } from './process.ts';
+import { planProcess, type ProcessPlan } from './plan.ts';
 import { fetchResourceFiles } from './resource-files.ts';
 import type { StorageClient } from './storage.ts';
 
@@ -22,6 +24,8 @@ export interface RunOutcome {
   readonly failure?: FailureInfo;
   readonly stage: 'preProcessing' | 'process' | 'upload';
   readonly wallClock?: boolean;
+  /** Microseconds of processor time, as far as it could be seen. */
+  readonly cpu?: number;
 }
 
 /** What all runs share. */
@@ -30,6 +34,11 @@ export interface RunServices {
   readonly faults: FaultBoard;
   readonly identities: Identities;
   readonly images: readonly ContainerImage[];
+  readonly runtime: () => Promise<ContainerRuntime | undefined>;
+  readonly limits: TaskLimits;
+  readonly prlimit: string | undefined;
+  /** Folder of the control groups of tasks (cgroup v2), if they get any. */
+  readonly cgroup: string | undefined;
   readonly nodeEnvironment: Readonly<Record<string, string>>;
   readonly instance: string;
   /** Milliseconds between SIGTERM and SIGKILL when a task is stopped; 0 kills at once. */
@@ -37,10 +46,11 @@ export interface RunServices {
 }
 
 export interface RunRequest {
-  readonly task: TaskSpec;
-  readonly job: JobSpec;
+  readonly task: RunnableSpec;
   readonly place: TaskPlace;
-  readonly names: Pick<EnvironmentInput, 'account' | 'accountUrl' | 'poolId' | 'nodeId' | 'dedicated'>;
+  readonly names: Omit<EnvironmentInput, 'place' | 'base' | 'job' | 'task' | 'marker'>;
+  /** The job's environment settings for all its tasks. */
+  readonly common: readonly NameValue[];
   readonly poolIdentities: ReadonlySet<string> | undefined;
   /** The group is alive from now on. */
   readonly started: (pgid: number, startTime: string) => void;
@@ -62,77 +72,87 @@ export class TaskRun {
   readonly #request: RunRequest;
   readonly #abort = new AbortController();
   #pgid: number | undefined;
+  #plan: ProcessPlan | undefined;
 
   constructor(services: RunServices, request: RunRequest) {
     this.#services = services;
     this.#request = request;
   }
 
+  /** Resolves when the run is told to stop. */
+  readonly stopped = new Promise<void>((resolve) => {
+    this.#abort.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
   /** Ends the run; `now` skips the grace period. */
   stop(now = false): void {
     this.#abort.abort();
     const pgid = this.#pgid;
     if (pgid === undefined) return;
-    if (now || this.#services.killGraceMs === 0) return killGroup(pgid);
+    if (now || this.#services.killGraceMs === 0) return this.#kill(pgid);
     killGroup(pgid, 'SIGTERM');
     const timer = setTimeout(() => {
-      if (this.#pgid === pgid) killGroup(pgid);
+      if (this.#pgid === pgid) this.#kill(pgid);
     }, this.#services.killGraceMs);
     timer.unref();
+  }
+
+  #kill(pgid: number): void {
+    this.#plan?.kill();
+    killGroup(pgid);
   }
 
   async run(): Promise<RunOutcome> {
     let exitCode: number | undefined;
     let wallClock = false;
+    let cpu = 0;
     try {
-      const { argv, environment } = await this.#prepare();
-      const launched = await launch(argv, this.#request.place, environment);
+      const environment = await this.#prepare();
+      const plan = await planProcess(this.#services, this.#request, environment);
+      this.#plan = plan;
+      const launched = await launch(plan.argv, this.#request.place, environment);
       this.#pgid = launched.pgid;
       this.#request.started(launched.pgid, startTimeOf(launched.pgid));
       if (this.#abort.signal.aborted) this.stop();
-      const guard = this.#guard(launched.pgid, () => (wallClock = true));
+      const guard = this.#guard(launched.pgid, plan, () => (wallClock = true));
       exitCode = await launched.exited;
-      guard();
+      cpu = guard();
       this.#pgid = undefined;
-      if (this.#abort.signal.aborted) return { exitCode, stage: 'process' };
+      cpu = Math.max(cpu, plan.ended());
+      if (this.#abort.signal.aborted) return { exitCode, stage: 'process', cpu };
       await this.#upload(exitCode === 0, environment);
-      return { exitCode, stage: 'process', wallClock };
+      return { exitCode, stage: 'process', wallClock, cpu };
     } catch (error) {
       const stage = exitCode === undefined ? 'preProcessing' : 'upload';
       const failure = error instanceof TaskFailureError ? error.info : unexpected(error);
-      return { ...(exitCode === undefined ? {} : { exitCode }), failure, stage, wallClock };
+      return { ...(exitCode === undefined ? {} : { exitCode }), failure, stage, wallClock, cpu };
     }
   }
 
-  async #prepare(): Promise<{ argv: readonly string[]; environment: Record<string, string> }> {
-    const { task, job, place, names } = this.#request;
+  /** The fault rules' attributes of this run. */
+  #attributes(): Record<string, unknown> {
+    const { jobId, taskId, poolId, nodeId, account } = this.#request.names;
+    return { job: jobId, task: taskId ?? 'starttask', pool: poolId, node: nodeId, account };
+  }
+
+  async #prepare(): Promise<Record<string, string>> {
+    const { task, place, names, common } = this.#request;
     const { faults, images, nodeEnvironment, instance, client } = this.#services;
-    const fault = faults.take('task.start', { job: job.id, task: task.id, pool: names.poolId });
+    const image = task.containerSettings?.imageName;
+    const fault = faults.take('task.start', this.#attributes());
     if (fault?.kind === 'delay') await pause(numberOf(fault, 'ms', 1000), this.#abort.signal);
     if (fault?.kind === 'fail') {
       const category = fault['category'] === 'UserError' ? 'UserError' : 'ServerError';
       throw new TaskFailureError(category, textOf(fault, 'code', 'CommandLaunchFailed'), 'Injected fault.');
-    }
-    let base = nodeEnvironment;
-    if (task.containerSettings !== undefined) {
-      const image = imageFor(images, task.containerSettings.imageName);
-      if (image === undefined) {
-        throw new TaskFailureError('UserError', 'ContainerImageNotFound', 'The container image is not mapped', {
-          ImageName: task.containerSettings.imageName,
-        });
-      }
-      base = { ...nodeEnvironment, ...image.env };
     }
     await rm(place.taskDirectory, { recursive: true, force: true });
     await mkdir(place.workingDirectory, { recursive: true });
     await mkdir(join(place.nodeRoot, 'shared'), { recursive: true });
     const environment = environmentOf({
       ...names,
-      jobId: job.id,
-      taskId: task.id,
       place,
-      base,
-      job: job.commonEnvironmentSettings ?? [],
+      base: { ...nodeEnvironment, ...(image === undefined ? {} : imageFor(images, image)?.env) },
+      job: common,
       task: task.environmentSettings ?? [],
       marker: { [markerName]: instance },
     });
@@ -141,12 +161,7 @@ export class TaskRun {
       signal: this.#abort.signal,
       keyFor: (file, url) => this.#identity(file.identityReference, url),
     });
-    try {
-      return { argv: splitCommandLine(task.commandLine), environment };
-    } catch (error) {
-      if (!(error instanceof CommandLineError)) throw error;
-      throw new TaskFailureError('UserError', 'CommandLaunchFailed', `The command line is malformed: ${error.message}`);
-    }
+    return environment;
   }
 
   #identity(reference: { readonly resourceId?: string } | undefined, url: URL) {
@@ -154,25 +169,31 @@ export class TaskRun {
     return resolveIdentity(identities, this.#request.poolIdentities, faults, reference, url);
   }
 
-  /** Watches a running process: its wall clock, and faults that hit it. Returns what ends the watch. */
-  #guard(pgid: number, expired: () => void): () => void {
-    const { task, job, names } = this.#request;
+  /** Watches a running process: its wall clock, its memory, and faults that hit it. Returns what ends the watch. */
+  #guard(pgid: number, plan: ProcessPlan, expired: () => void): () => number {
+    const { task } = this.#request;
     const timers: NodeJS.Timeout[] = [];
     const limit = durationMicros(task.constraints?.maxWallClockTime ?? '');
     // setTimeout's longest delay is 2^31-1 ms (24 days): a longer limit outlives any run of an emulator.
     if (limit !== undefined && limit / 1000 < 2 ** 31) {
-      timers.push(setTimeout(() => (expired(), killGroup(pgid)), limit / 1000));
+      timers.push(setTimeout(() => (expired(), this.#kill(pgid)), limit / 1000));
     }
-    const fault = this.#services.faults.take('task.kill', { job: job.id, task: task.id, pool: names.poolId });
+    const fault = this.#services.faults.take('task.kill', this.#attributes());
     if (fault !== undefined) {
       const signal = (fault['signal'] ?? 'SIGKILL') as NodeJS.Signals;
       timers.push(setTimeout(() => killGroup(pgid, signal), numberOf(fault, 'afterMs', 0)));
     }
-    return () => timers.forEach((timer) => clearTimeout(timer));
+    const { memoryBytes, ...others } = this.#services.limits;
+    const watched = plan.limitsMemory ? others : { ...others, memoryBytes };
+    const unwatch = watchGroup(pgid, watched, () => this.#kill(pgid));
+    return () => {
+      timers.forEach((timer) => clearTimeout(timer));
+      return unwatch();
+    };
   }
 
   async #upload(succeeded: boolean, environment: Readonly<Record<string, string>>): Promise<void> {
-    const { task, job, place } = this.#request;
+    const { task, place } = this.#request;
     await uploadOutputFiles(
       task.outputFiles ?? [],
       succeeded,
@@ -182,7 +203,7 @@ export class TaskRun {
         signal: this.#abort.signal,
         keyFor: (file, url) => this.#identity(file.destination.container.identityReference, url),
         before: async (blob) => {
-          const fault = this.#services.faults.take('upload', { job: job.id, task: task.id, blob });
+          const fault = this.#services.faults.take('upload', { ...this.#attributes(), blob });
           if (fault?.kind === 'delay') await pause(numberOf(fault, 'ms', 1000), this.#abort.signal);
           if (fault?.kind === 'fail') {
             throw new TaskFailureError('ServerError', textOf(fault, 'code', 'FileUploadMiscError'), 'Injected fault.');

@@ -4,32 +4,43 @@ import type { TaskRow } from '../store/rows.ts';
 import type { Micros } from '../time.ts';
 import type { Core } from './core.ts';
 import type { JobLife } from './job-life.ts';
+import type { Scaler } from './scaler.ts';
+import type { ScheduleLife } from './schedule-life.ts';
 
 const longestDelayMs = 2 ** 31 - 1;
 const filesPerStep = 500;
 
-/** One timer for all that happens by time alone: jobs past their wall clock, task files past their retention. */
+/**
+ * One timer for all that happens by time alone: jobs past their wall clock, task files past their retention, job
+ * schedules, autoscale evaluations. The moments are in the store, so that they survive a restart.
+ */
 export class Clock {
   readonly #core: Core;
   readonly #jobs: JobLife;
+  readonly #schedules: ScheduleLife;
+  readonly #scaler: Scaler;
   readonly #now: () => number;
   #timer: NodeJS.Timeout | undefined;
   #at: Micros = Infinity;
 
-  constructor(core: Core, jobs: JobLife, now: () => number) {
+  constructor(core: Core, jobs: JobLife, schedules: ScheduleLife, scaler: Scaler, now: () => number) {
     this.#core = core;
     this.#jobs = jobs;
+    this.#schedules = schedules;
+    this.#scaler = scaler;
     this.#now = now;
     core.onWake = (at) => this.#wake(at);
   }
 
   start(): void {
-    const { store } = this.#core;
-    this.#wake(Math.min(store.jobs.nextDeadline() ?? Infinity, store.tasks.nextExpiry() ?? Infinity));
+    const { jobs, tasks, schedules, pools } = this.#core.store;
+    const moments = [jobs.nextDeadline(), tasks.nextExpiry(), schedules.nextWake(), pools.nextScaling()];
+    this.#wake(Math.min(...moments.map((at) => at ?? Infinity)));
   }
 
   stop(): void {
     clearTimeout(this.#timer);
+    this.#at = -Infinity;
   }
 
   #wake(at: Micros): void {
@@ -54,7 +65,9 @@ export class Clock {
         store.tasks.filesGone(task.seq);
         void this.removeFiles(task);
       }
+      this.#schedules.due(now);
     });
+    this.#scaler.due(now);
   }
 
   /** Removes what a task left on its node, unless another task has taken its id since: the directory is its own now. */

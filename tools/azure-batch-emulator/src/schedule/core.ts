@@ -4,10 +4,14 @@ import type { FailureInfo, NodeRow, PoolRow } from '../store/rows.ts';
 import type { Store } from '../store/store.ts';
 import type { Micros, Stamps } from '../time.ts';
 import type { PoolSpec } from '../wire/specs.ts';
+import type { Quotas } from './quotas.ts';
 
 /** Why a run was interrupted: its task goes back to the queue, is completed as ended, or is gone altogether. */
 export type Verdict =
-  { readonly kind: 'requeue' } | { readonly kind: 'end'; readonly failure: FailureInfo } | { readonly kind: 'drop' };
+  | { readonly kind: 'requeue' }
+  /** The node's preparation failed: the task goes elsewhere, and that is no requeue. */
+  | { readonly kind: 'unprepared' }
+  | { readonly kind: 'end'; readonly failure: FailureInfo } | { readonly kind: 'drop' };
 
 /** A node in memory: only what dispatching needs. The row in the store stays the truth about the rest. */
 export interface Seat {
@@ -15,10 +19,26 @@ export interface Seat {
   readonly id: string;
   readonly dedicated: boolean;
   readonly slots: number;
-  open: boolean;
+  /** The node is there and its start task has let it in. */
+  up: boolean;
+  enabled: boolean;
   leaving: boolean;
+  /** It leaves when nothing that tasks keep is on it any more. */
+  retains: boolean;
+  /** Whether new tasks may come. */
+  readonly open: boolean;
   used: number;
   readonly runs: Set<number>;
+}
+
+/** A start, preparation or release task that runs on a node. */
+export interface SideRun {
+  readonly seat: Seat;
+  /** Number of its job; 0 for a start task. */
+  readonly job: number;
+  readonly run: TaskRun;
+  interrupted: boolean;
+  ended: Promise<unknown>;
 }
 
 export interface LiveRun {
@@ -41,6 +61,8 @@ export interface CoreOptions {
   /** Milliseconds that a node needs to boot (new pool, resize, reboot). */
   readonly nodeBootMs: number;
   readonly accountUrl: () => string;
+  readonly quotas: (account: string) => Quotas;
+  readonly coresOf: (vmSize: string) => number;
   /** Identities (lower case) that a pool carries; undefined = not restricted. */
   readonly poolIdentities: (account: string, poolId: string) => ReadonlySet<string> | undefined;
   readonly report: (message: string, error: unknown) => void;
@@ -53,10 +75,13 @@ export class Core {
   readonly stamps: Stamps;
   readonly seats = new Map<number, Map<string, Seat>>();
   readonly live = new Map<number, LiveRun>();
+  readonly side = new Set<SideRun>();
   stopping = false;
   /** Set by the dispatcher and the clock; the other parts only ring. */
   onKick: (pool: number) => void = () => undefined;
   onWake: (at: Micros) => void = () => undefined;
+  /** A job is over or gone: set by the job schedules. */
+  onJobOver: (schedule: number) => void = () => undefined;
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(options: CoreOptions) {
@@ -81,8 +106,13 @@ export class Core {
       id: node.id,
       dedicated: node.dedicated === 1,
       slots: spec.taskSlotsPerNode ?? 1,
-      open: node.scheduling === 'enabled' && node.state === 'idle',
+      up: node.state === 'idle' || node.state === 'running',
+      enabled: node.scheduling === 'enabled',
       leaving: node.leaving === 1,
+      retains: false,
+      get open() {
+        return this.up && this.enabled && !this.leaving;
+      },
       used: 0,
       runs: new Set(),
     };
@@ -107,6 +137,16 @@ export class Core {
     for (const live of this.live.values()) if (live.job === job) this.interrupt(live.task, verdict);
   }
 
+  /** Ends start, preparation and release tasks, of a node or of a job; they start over if they are wanted again. */
+  interruptSide(which: { readonly seat?: Seat; readonly job?: number }): readonly Promise<unknown>[] {
+    const hit = [...this.side].filter(({ seat, job }) => seat === which.seat || job === which.job);
+    for (const side of hit) {
+      side.interrupted = true;
+      side.run.stop();
+    }
+    return hit.map(({ ended }) => ended);
+  }
+
   /** A timer that a stop cancels. */
   after(ms: number, work: () => void): void {
     const timer = setTimeout(() => {
@@ -128,8 +168,9 @@ export class Core {
   async stop(): Promise<void> {
     this.stopping = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    const ended = [...this.live.values()].map((live) => live.ended);
+    const ended = [...[...this.live.values()].map((live) => live.ended), ...[...this.side].map((side) => side.ended)];
     for (const live of this.live.values()) live.run.stop(true);
+    for (const side of this.side) side.run.stop(true);
     await Promise.all(ended);
   }
 }

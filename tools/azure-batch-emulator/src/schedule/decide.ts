@@ -56,7 +56,11 @@ export function exitOptionsFor(
 }
 
 /** What becomes of a task after a run that nobody interrupted. Pure. */
-export function decideEnd(task: TaskSpec, retryCount: number, outcome: RunOutcome): EndDecision {
+export function decideEnd(
+  task: Pick<TaskSpec, 'constraints' | 'exitConditions'>,
+  retryCount: number,
+  outcome: RunOutcome,
+): EndDecision {
   const { exitCode, stage } = outcome;
   const failed = exitCode !== 0 || outcome.failure !== undefined;
   const retries = task.constraints?.maxTaskRetryCount ?? 0;

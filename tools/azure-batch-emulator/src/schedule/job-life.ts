@@ -1,19 +1,24 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { jobRootOf, nodeRootOf } from '../run/environment.ts';
 import type { JobRow } from '../store/rows.ts';
 import { refusal } from '../wire/errors.ts';
+import type { JobSpec } from '../wire/specs.ts';
 import type { Core } from './core.ts';
 import { taskEnded } from './decide.ts';
+import type { NodeWork } from './node-work.ts';
 
 const removedPerStep = 5000;
 
 /** The life of jobs: disable, enable, terminate, delete, and what follows when their tasks end. */
 export class JobLife {
   readonly #core: Core;
+  readonly #work: NodeWork;
   readonly #settling = new Set<number>();
 
-  constructor(core: Core) {
+  constructor(core: Core, work: NodeWork) {
     this.#core = core;
+    this.#work = work;
   }
 
   /** @throws BatchError when the state forbids it */
@@ -45,6 +50,7 @@ export class JobLife {
     if (job.state === 'terminating') return;
     this.#core.store.jobs.terminating(job, reason, this.#core.stamps.next());
     this.#core.interruptJob(job.seq, { kind: 'end', failure: taskEnded });
+    this.#core.interruptSide({ job: job.seq });
     this.settle(job.seq);
   }
 
@@ -52,6 +58,8 @@ export class JobLife {
     if (job.state === 'deleting') throw refusal('JobBeingDeleted');
     this.#core.store.jobs.move(job, 'deleting', this.#core.stamps.next());
     this.#core.interruptJob(job.seq, { kind: 'drop' });
+    // A release task that runs already goes on: it is what the deletion waits for.
+    if (job.state !== 'terminating') this.#core.interruptSide({ job: job.seq });
     this.settle(job.seq);
   }
 
@@ -80,11 +88,34 @@ export class JobLife {
     }
     if (job.state === 'deleting') {
       for (const live of this.#core.live.values()) if (live.job === seq) return;
-      return this.#purge(job);
+      return this.#released(job) ? this.#purge(job) : undefined;
     }
     if (job.n_running > 0) return;
     if (job.state === 'disabling') store.transaction(() => store.jobs.move(job, 'disabled', stamps.next()));
-    if (job.state === 'terminating') store.transaction(() => store.jobs.completed(job, stamps.next()));
+    if (job.state !== 'terminating' || !this.#released(job)) return;
+    store.transaction(() => store.jobs.completed(job, stamps.next()));
+    if (job.schedule !== null) this.#core.onJobOver(job.schedule);
+  }
+
+  /**
+   * Runs the job's release task on every node where its preparation ran, as far as those nodes are up; true when there is
+   * nothing left to wait for.
+   */
+  #released(job: JobRow): boolean {
+    if ((JSON.parse(job.spec) as JobSpec).jobReleaseTask === undefined) return true;
+    const { store } = this.#core;
+    let over = true;
+    for (const preparation of store.nodeTasks.ofJob(job.seq, 'preparation')) {
+      if (store.nodeTasks.find(job.seq, 'release', preparation.node_id)?.state === 'completed') continue;
+      const pool = store.pools.get(preparation.pool);
+      const seat = this.#core.seatsOf(preparation.pool).get(preparation.node_id);
+      if (pool === undefined || seat === undefined || !seat.up || seat.leaving) continue;
+      over = false;
+      void this.#work.release(pool, job, seat).then(() => {
+        if (!this.#core.stopping) this.settle(job.seq);
+      });
+    }
+    return over;
   }
 
   /** Removes a job's tasks in steps, so that a job of a million tasks does not hold up other requests. */
@@ -92,10 +123,13 @@ export class JobLife {
     const { store } = this.#core;
     const more = store.transaction(() => {
       if (store.tasks.removeSome(job.seq, removedPerStep)) return true;
+      store.accounting.jobGone(job);
+      store.nodeTasks.forgetJob(job.seq);
       store.jobs.remove(job.seq);
       return false;
     });
     if (more) return this.settle(job.seq);
+    if (job.schedule !== null) this.#core.onJobOver(job.schedule);
     void this.#removeFiles(job);
   }
 
@@ -105,7 +139,7 @@ export class JobLife {
     const still = (): boolean => store.jobs.find(job.account, job.id) === undefined;
     for (const pool of store.pools.all().filter(({ account }) => account === job.account)) {
       for (const node of store.pools.nodes(pool.seq)) {
-        const root = join(options.dataDirectory, 'nodes', job.account, pool.id, node.id, 'workitems', job.id);
+        const root = join(nodeRootOf(options.dataDirectory, job.account, pool.id, node.id), jobRootOf(job.id));
         if (still()) await rm(root, { recursive: true, force: true }).catch(() => undefined);
       }
       if (this.#core.stopping) return;

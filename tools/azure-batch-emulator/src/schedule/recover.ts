@@ -3,16 +3,19 @@ import type { Core } from './core.ts';
 import { taskEnded } from './decide.ts';
 import type { Fleet } from './fleet.ts';
 import type { JobLife } from './job-life.ts';
+import type { ScheduleLife } from './schedule-life.ts';
 
 /**
  * Takes up the state of an earlier life: what it left running is killed, its running tasks are requeued as a lost
  * node's would be (or ended, in jobs that were terminating), nodes are idle again, passing states go on.
  */
-export function recover(core: Core, jobs: JobLife, fleet: Fleet): void {
+export function recover(core: Core, jobs: JobLife, fleet: Fleet, schedules: ScheduleLife): void {
   const { store, stamps } = core;
   const running = store.tasks.running();
-  killLeftovers(store.instance, running);
+  const onNodes = store.nodeTasks.running();
+  killLeftovers(store.instance, [...running, ...onNodes]);
   store.transaction(() => {
+    for (const task of onNodes) store.nodeTasks.forget(task.seq);
     for (const task of running) {
       const now = stamps.next();
       const job = store.jobs.get(task.job);
@@ -25,12 +28,8 @@ export function recover(core: Core, jobs: JobLife, fleet: Fleet): void {
     }
     for (const pool of store.pools.all()) {
       for (const node of store.pools.nodes(pool.seq)) {
-        if (node.state === 'leavingpool') {
-          store.pools.removeNode(node.seq);
-          continue;
-        }
-        store.pools.nodeState(node.seq, 'idle', stamps.next());
-        core.addSeat(pool, { ...node, state: 'idle' });
+        if (node.state === 'leavingpool') fleet.forget(pool, node);
+        else fleet.resume(pool, node);
       }
       if (pool.state === 'deleting') fleet.remove(pool);
       else if (pool.allocation_state !== 'steady') fleet.allocate(pool.seq);
@@ -40,4 +39,5 @@ export function recover(core: Core, jobs: JobLife, fleet: Fleet): void {
   for (const job of store.jobs.inStates('active', 'disabling', 'enabling', 'terminating', 'deleting')) {
     if (job.state !== 'active' || job.on_all === 'terminatejob') jobs.settle(job.seq);
   }
+  for (const schedule of store.schedules.all()) schedules.settle(schedule.seq);
 }

@@ -22,11 +22,12 @@ export class Jobs {
     this.#db = db;
   }
 
-  add(account: string, id: string, job: JobColumns, now: Micros): void {
+  /** @param schedule the number of the job schedule that the job belongs to */
+  add(account: string, id: string, job: JobColumns, now: Micros, schedule?: number): void {
     this.#db.run(
       `INSERT INTO jobs (account, id, id_key, pool_key, spec, priority, max_parallel, on_all, on_failure, deadline,
-       state, state_time, created, modified, start_time)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?)`,
+       state, state_time, created, modified, start_time, schedule)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?, ?)`,
       account,
       id,
       id.toLowerCase(),
@@ -41,6 +42,7 @@ export class Jobs {
       now,
       now,
       now,
+      schedule ?? null,
     );
   }
 
@@ -114,6 +116,29 @@ export class Jobs {
   completed(job: JobRow, now: Micros): void {
     this.move(job, 'completed', now);
     this.#db.run('UPDATE jobs SET end_time = ?, deadline = NULL WHERE seq = ?', now, job.seq);
+  }
+
+  /** A run of one of the job's tasks ended: what it took, and how long the task had waited for its first one. */
+  took(seq: number, wall: Micros, cpu: Micros, waited: Micros): void {
+    this.#db.run(
+      'UPDATE jobs SET wall_time = wall_time + ?, cpu_time = cpu_time + ?, wait_time = wait_time + ? WHERE seq = ?',
+      wall,
+      cpu,
+      waited,
+      seq,
+    );
+  }
+
+  /** Sums over the jobs of one pool: what autoscale samples. `active` counts tasks whose dependencies are satisfied. */
+  poolCounts(account: string, poolKey: string): { active: number; running: number; succeeded: number; failed: number } {
+    return this.#db.one(
+      `SELECT total(CASE WHEN state IN ('active', 'enabling') THEN
+           (SELECT count(*) FROM tasks WHERE job = jobs.seq AND state = 'active' AND waiting = 0) ELSE 0 END) AS active,
+         total(n_running) AS running, total(n_succeeded) AS succeeded, total(n_failed) AS failed
+       FROM jobs WHERE account = ? AND pool_key = ?`,
+      account,
+      poolKey,
+    ) as { active: number; running: number; succeeded: number; failed: number };
   }
 
   remove(seq: number): void {

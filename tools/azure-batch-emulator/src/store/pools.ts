@@ -10,11 +10,20 @@ export interface NewPool {
   readonly interNode: boolean;
   readonly targetDedicated: number;
   readonly targetLow: number;
+  readonly resizeTimeout: Micros | undefined;
+}
+
+export interface Scaling {
+  readonly formula: string;
+  readonly interval: Micros;
+  /** When the formula is evaluated next. */
+  readonly at: Micros;
 }
 
 export interface NewNode {
   readonly id: string;
   readonly dedicated: boolean;
+  readonly state: 'idle' | 'starting';
 }
 
 /** Pools and their nodes. Call inside a transaction. */
@@ -28,8 +37,8 @@ export class Pools {
   add(account: string, pool: NewPool, now: Micros): void {
     this.#db.run(
       `INSERT INTO pools (account, id, id_key, spec, vm_size, inter_node, state, state_time, allocation_state,
-       allocation_time, target_dedicated, target_low, deallocation, created, modified)
-       VALUES (?, ?, ?, ?, ?, ?, 'active', ?, 'resizing', ?, ?, ?, 'requeue', ?, ?)`,
+       allocation_time, target_dedicated, target_low, deallocation, created, modified, resize_timeout)
+       VALUES (?, ?, ?, ?, ?, ?, 'active', ?, 'resizing', ?, ?, ?, 'requeue', ?, ?, ?)`,
       account,
       pool.id,
       pool.id.toLowerCase(),
@@ -42,6 +51,7 @@ export class Pools {
       pool.targetLow,
       now,
       now,
+      pool.resizeTimeout ?? null,
     );
   }
 
@@ -68,13 +78,15 @@ export class Pools {
     this.#db.run('UPDATE pools SET spec = ?, modified = ? WHERE seq = ?', spec, now, pool.seq);
   }
 
-  resize(pool: PoolRow, dedicated: number, low: number, deallocation: string, now: Micros): void {
+  /** @param timeout how long the nodes may take to come */
+  resize(pool: PoolRow, dedicated: number, low: number, deallocation: string, timeout: Micros | null, now: Micros): void {
     this.#db.run(
       `UPDATE pools SET target_dedicated = ?, target_low = ?, deallocation = ?, allocation_state = 'resizing',
-       allocation_time = ?, modified = ? WHERE seq = ?`,
+       resize_timeout = ?, resize_errors = NULL, allocation_time = ?, modified = ? WHERE seq = ?`,
       dedicated,
       low,
       deallocation,
+      timeout,
       now,
       now,
       pool.seq,
@@ -86,11 +98,49 @@ export class Pools {
     this.#db.run(sql, state, now, now, seq);
   }
 
+  resizeErrors(seq: number, errors: string | null): void {
+    this.#db.run('UPDATE pools SET resize_errors = ? WHERE seq = ?', errors, seq);
+  }
+
+  /** Turns autoscale on with a formula, or off. */
+  scaling(seq: number, scaling: Scaling | undefined, now: Micros): void {
+    this.#db.run(
+      `UPDATE pools SET formula = ?, scale_interval = ?, scale_at = ?, scale_set = ?,
+       scale_run = CASE WHEN ? THEN scale_run END, modified = ? WHERE seq = ?`,
+      scaling?.formula ?? null,
+      scaling?.interval ?? null,
+      scaling?.at ?? null,
+      now,
+      Number(scaling !== undefined),
+      now,
+      seq,
+    );
+  }
+
+  /** Keeps what an evaluation came to, and when the next one is due. */
+  scaled(seq: number, run: string, nextAt: Micros): void {
+    this.#db.run('UPDATE pools SET scale_run = ?, scale_at = ? WHERE seq = ?', run, nextAt, seq);
+  }
+
+  toScale(now: Micros): PoolRow[] {
+    return this.#db.all(`SELECT * FROM pools WHERE scale_at <= ? AND state = 'active'`, now) as PoolRow[];
+  }
+
+  nextScaling(): Micros | undefined {
+    const row = this.#db.one(`SELECT min(scale_at) AS at FROM pools WHERE scale_at IS NOT NULL AND state = 'active'`);
+    return (row as { at: number | null }).at ?? undefined;
+  }
+
+  count(account: string): number {
+    return (this.#db.one('SELECT count(*) AS pools FROM pools WHERE account = ?', account) as { pools: number }).pools;
+  }
+
   deleting(seq: number, now: Micros): void {
     this.#db.run(`UPDATE pools SET state = 'deleting', state_time = ?, modified = ? WHERE seq = ?`, now, now, seq);
   }
 
   remove(seq: number): void {
+    this.#db.run('DELETE FROM node_users WHERE node IN (SELECT seq FROM nodes WHERE pool = ?)', seq);
     this.#db.run('DELETE FROM nodes WHERE pool = ?', seq);
     this.#db.run('DELETE FROM pools WHERE seq = ?', seq);
   }
@@ -98,10 +148,11 @@ export class Pools {
   addNode(pool: number, node: NewNode, now: Micros): NodeRow {
     this.#db.run(
       `INSERT INTO nodes (pool, id, dedicated, state, state_time, scheduling, last_boot, allocated)
-       VALUES (?, ?, ?, 'idle', ?, 'enabled', ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, 'enabled', ?, ?)`,
       pool,
       node.id,
       Number(node.dedicated),
+      node.state,
       now,
       now,
       now,
@@ -131,9 +182,14 @@ export class Pools {
     this.#db.run('UPDATE nodes SET scheduling = ? WHERE seq = ?', scheduling, seq);
   }
 
-  nodeBooted(seq: number, now: Micros): void {
-    this.nodeState(seq, 'idle', now);
-    this.#db.run('UPDATE nodes SET last_boot = ? WHERE seq = ?', now, seq);
+  /** The node comes up: what was wrong with it is past. */
+  nodeBooted(seq: number, state: 'idle' | 'starting', now: Micros): void {
+    this.nodeState(seq, state, now);
+    this.#db.run('UPDATE nodes SET last_boot = ?, errors = NULL WHERE seq = ?', now, seq);
+  }
+
+  nodeErrors(seq: number, errors: string): void {
+    this.#db.run('UPDATE nodes SET errors = ? WHERE seq = ?', errors, seq);
   }
 
   nodeRan(seq: number, succeeded: boolean): void {
@@ -142,6 +198,29 @@ export class Pools {
   }
 
   removeNode(seq: number): void {
+    this.#db.run('DELETE FROM node_users WHERE node = ?', seq);
     this.#db.run('DELETE FROM nodes WHERE seq = ?', seq);
+  }
+
+  /** Adds a user to a node; false when it has one of this name. */
+  addUser(node: number, name: string, spec: string): boolean {
+    const sql = 'INSERT INTO node_users (node, name, spec) VALUES (?, ?, ?) ON CONFLICT DO NOTHING';
+    return this.#db.run(sql, node, name, spec) > 0;
+  }
+
+  /** False when the node has no such user. */
+  updateUser(node: number, name: string, spec: string): boolean {
+    return this.#db.run('UPDATE node_users SET spec = ? WHERE node = ? AND name = ?', spec, node, name) > 0;
+  }
+
+  removeUser(node: number, name: string): boolean {
+    return this.#db.run('DELETE FROM node_users WHERE node = ? AND name = ?', node, name) > 0;
+  }
+
+  /** Nodes of every pool of an account, by kind: what the core quota counts. */
+  nodesByPool(account: string): { seq: number; vm_size: string; dedicated: number; nodes: number }[] {
+    const sql = `SELECT p.seq, p.vm_size, n.dedicated, count(*) AS nodes FROM nodes n JOIN pools p ON p.seq = n.pool
+      WHERE p.account = ? GROUP BY p.seq, n.dedicated`;
+    return this.#db.all(sql, account) as { seq: number; vm_size: string; dedicated: number; nodes: number }[];
   }
 }

@@ -16,6 +16,14 @@ export interface PoolRow {
   readonly deallocation: string;
   readonly created: number;
   readonly modified: number;
+  /** Autoscale is on when there is a formula. */
+  readonly formula: string | null;
+  readonly scale_interval: number | null;
+  readonly scale_at: number | null;
+  readonly scale_set: number | null;
+  readonly scale_run: string | null;
+  readonly resize_errors: string | null;
+  readonly resize_timeout: number | null;
 }
 
 export interface NodeRow {
@@ -31,6 +39,7 @@ export interface NodeRow {
   readonly allocated: number;
   readonly total_run: number;
   readonly total_succeeded: number;
+  readonly errors: string | null;
 }
 
 export type JobState = 'active' | 'disabling' | 'disabled' | 'enabling' | 'terminating' | 'completed' | 'deleting';
@@ -67,9 +76,61 @@ export interface JobRow {
   readonly s_completed: number;
   readonly s_succeeded: number;
   readonly s_failed: number;
+  readonly schedule: number | null;
+  readonly scheduling_error: string | null;
+  readonly wall_time: number;
+  readonly wait_time: number;
+  readonly cpu_time: number;
+  readonly retries: number;
 }
 
-export type TaskState = 'active' | 'running' | 'completed';
+export type ScheduleState = 'active' | 'disabled' | 'terminating' | 'completed' | 'deleting';
+
+export interface ScheduleRow {
+  readonly seq: number;
+  readonly account: string;
+  readonly id: string;
+  readonly id_key: string;
+  readonly spec: string;
+  readonly state: ScheduleState;
+  readonly state_time: number;
+  readonly previous_state: string | null;
+  readonly previous_time: number | null;
+  readonly created: number;
+  readonly modified: number;
+  readonly anchor: number;
+  readonly last_slot: number | null;
+  readonly jobs: number;
+  readonly recent_job: string | null;
+  readonly not_until: number | null;
+  readonly not_after: number | null;
+  readonly end_time: number | null;
+  readonly next_run: number | null;
+  readonly wake: number | null;
+}
+
+export type NodeTaskKind = 'start' | 'preparation' | 'release';
+
+export interface NodeTaskRow {
+  readonly seq: number;
+  readonly kind: NodeTaskKind;
+  readonly job: number;
+  readonly pool: number;
+  readonly pool_id: string;
+  readonly node_id: string;
+  readonly state: 'running' | 'completed';
+  readonly start_time: number;
+  readonly end_time: number | null;
+  readonly exit_code: number | null;
+  readonly result: 'success' | 'failure' | null;
+  readonly failure: string | null;
+  readonly retry_count: number;
+  readonly last_retry: number | null;
+  readonly pgid: number | null;
+  readonly pgid_start: string | null;
+}
+
+export type TaskState = 'active' | 'preparing' | 'running' | 'completed';
 
 export interface TaskRow {
   readonly seq: number;
@@ -101,6 +162,9 @@ export interface TaskRow {
   readonly pgid_start: string | null;
   readonly files_expire: number | null;
   readonly files_gone: number;
+  readonly kind: 'plain' | 'manager' | 'exclusive';
+  readonly wall_time: number;
+  readonly cpu_time: number;
 }
 
 /** Why a task failed; `category` is kept in the older wire casing and lowered for newer api-versions. */

@@ -3,7 +3,11 @@
  *
  * A task may be dispatched when `state = 'active' AND waiting = 0`; `waiting` counts unsatisfied dependencies and only
  * falls. The `n_*` and `s_*` columns of a job are the counts (tasks, slots) that task counts answer, kept in step with
- * every transition in the same transaction, so that neither they nor "are all tasks complete?" ever scan tasks.
+ * every transition in the same transaction, so that neither they nor "are all tasks complete?" ever scan tasks; a task that
+ * is `preparing` counts as running.
+ *
+ * `node_tasks` holds what runs on a node without being a task of a job: its start task (`job` 0), and a job's preparation
+ * and release tasks. `kind` of a task is `plain`, `manager` or `exclusive` (a manager that wants its node for itself).
  */
 export const migrations: readonly string[] = [
   `
@@ -70,6 +74,70 @@ export const migrations: readonly string[] = [
   CREATE INDEX dependency_ranges_by_task ON dependency_ranges (task);
   CREATE TABLE satisfied_numbers (
     job INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (job, number)
+  ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  ALTER TABLE pools ADD COLUMN formula TEXT;
+  ALTER TABLE pools ADD COLUMN scale_interval INTEGER;
+  ALTER TABLE pools ADD COLUMN scale_at INTEGER;
+  ALTER TABLE pools ADD COLUMN scale_set INTEGER;
+  ALTER TABLE pools ADD COLUMN scale_run TEXT;
+  ALTER TABLE pools ADD COLUMN resize_errors TEXT;
+  ALTER TABLE pools ADD COLUMN resize_timeout INTEGER;
+  CREATE INDEX pools_by_scaling ON pools (scale_at) WHERE scale_at IS NOT NULL;
+
+  ALTER TABLE nodes ADD COLUMN errors TEXT;
+
+  ALTER TABLE jobs ADD COLUMN schedule INTEGER;
+  ALTER TABLE jobs ADD COLUMN scheduling_error TEXT;
+  ALTER TABLE jobs ADD COLUMN wall_time INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE jobs ADD COLUMN wait_time INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE jobs ADD COLUMN cpu_time INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE jobs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX jobs_by_schedule ON jobs (schedule) WHERE schedule IS NOT NULL;
+
+  ALTER TABLE tasks ADD COLUMN kind TEXT NOT NULL DEFAULT 'plain';
+  ALTER TABLE tasks ADD COLUMN wall_time INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE tasks ADD COLUMN cpu_time INTEGER NOT NULL DEFAULT 0;
+  DROP INDEX tasks_running;
+  CREATE INDEX tasks_running ON tasks (seq) WHERE state IN ('preparing', 'running');
+
+  CREATE TABLE schedules (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, id TEXT NOT NULL, id_key TEXT NOT NULL,
+    spec TEXT NOT NULL, state TEXT NOT NULL, state_time INTEGER NOT NULL, previous_state TEXT, previous_time INTEGER,
+    created INTEGER NOT NULL, modified INTEGER NOT NULL,
+    anchor INTEGER NOT NULL, last_slot INTEGER, jobs INTEGER NOT NULL DEFAULT 0, recent_job TEXT,
+    not_until INTEGER, not_after INTEGER, end_time INTEGER, next_run INTEGER, wake INTEGER,
+    UNIQUE (account, id_key)
+  ) STRICT;
+  CREATE INDEX schedules_by_wake ON schedules (wake) WHERE wake IS NOT NULL;
+
+  CREATE TABLE node_tasks (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, job INTEGER NOT NULL,
+    pool INTEGER NOT NULL, pool_id TEXT NOT NULL, node_id TEXT NOT NULL,
+    state TEXT NOT NULL, start_time INTEGER NOT NULL, end_time INTEGER, exit_code INTEGER, result TEXT, failure TEXT,
+    retry_count INTEGER NOT NULL DEFAULT 0, last_retry INTEGER, pgid INTEGER, pgid_start TEXT,
+    UNIQUE (job, kind, node_id)
+  ) STRICT;
+  CREATE INDEX node_tasks_by_node ON node_tasks (node_id);
+
+  CREATE TABLE node_users (
+    node INTEGER NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (node, name)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE samples (
+    pool INTEGER NOT NULL, at INTEGER NOT NULL, metrics TEXT NOT NULL, PRIMARY KEY (pool, at)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE node_usage (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, pool_id TEXT NOT NULL, vm_size TEXT NOT NULL,
+    cores INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX node_usage_by_time ON node_usage (account, last);
+
+  CREATE TABLE lifetime (
+    account TEXT PRIMARY KEY, since INTEGER NOT NULL, wall_time INTEGER NOT NULL, wait_time INTEGER NOT NULL,
+    cpu_time INTEGER NOT NULL, succeeded INTEGER NOT NULL, failed INTEGER NOT NULL, retries INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
 ];

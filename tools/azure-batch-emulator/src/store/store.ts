@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Micros } from '../time.ts';
+import { Accounting } from './accounting.ts';
 import { Database } from './database.ts';
 import { Jobs } from './jobs.ts';
+import { NodeTasks } from './node-tasks.ts';
 import { Pools } from './pools.ts';
+import { Schedules } from './schedules.ts';
 import { Tasks } from './tasks.ts';
 
 /** The emulator's whole durable state. What was acknowledged in a transaction survives a kill -9. */
@@ -11,6 +14,9 @@ export class Store {
   readonly pools: Pools;
   readonly jobs: Jobs;
   readonly tasks: Tasks;
+  readonly schedules: Schedules;
+  readonly nodeTasks: NodeTasks;
+  readonly accounting: Accounting;
   /** Marks the processes of this state, through every life of the emulator that serves it. */
   readonly instance: string;
 
@@ -20,6 +26,9 @@ export class Store {
     this.pools = new Pools(this.#db);
     this.jobs = new Jobs(this.#db);
     this.tasks = new Tasks(this.#db);
+    this.schedules = new Schedules(this.#db);
+    this.nodeTasks = new NodeTasks(this.#db);
+    this.accounting = new Accounting(this.#db);
     this.#db.run(`INSERT INTO meta (key, value) VALUES ('instance', ?) ON CONFLICT DO NOTHING`, randomUUID());
     this.instance = (this.#db.one(`SELECT value FROM meta WHERE key = 'instance'`) as { value: string }).value;
   }
@@ -32,7 +41,7 @@ export class Store {
   lastStamp(): Micros {
     const row = this.#db.one(
       `SELECT max(at) AS at FROM (SELECT max(modified) AS at FROM pools UNION ALL SELECT max(modified) FROM jobs
-       UNION ALL SELECT max(modified) FROM tasks)`,
+       UNION ALL SELECT max(modified) FROM tasks UNION ALL SELECT max(modified) FROM schedules)`,
     );
     return (row as { at: number | null }).at ?? 0;
   }

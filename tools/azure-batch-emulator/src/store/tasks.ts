@@ -7,6 +7,7 @@ export interface NewTask {
   readonly id: string;
   readonly spec: string;
   readonly slots: number;
+  readonly kind?: TaskRow['kind'];
   readonly taskIds: readonly string[];
   readonly ranges: readonly { readonly start: number; readonly end: number }[];
 }
@@ -24,6 +25,11 @@ export function taskNumber(idKey: string): number | undefined {
   if (!/^\d+$/.test(idKey)) return undefined;
   const number = Number(idKey);
   return number < 2 ** 31 ? number : undefined;
+}
+
+/** The count that a state belongs to. */
+function countedAs(state: TaskState): string {
+  return state === 'preparing' ? 'running' : state;
 }
 
 /** Tasks with their transitions; each keeps the job's counts in step. Call inside a transaction. */
@@ -50,13 +56,14 @@ export class Tasks {
   add(job: number, task: NewTask, now: Micros): number | undefined {
     const key = task.id.toLowerCase();
     const { changes, seq } = this.#db.insert(
-      `INSERT INTO tasks (job, id, id_key, spec, slots, waiting, state, state_time, created, modified)
-       VALUES (?, ?, ?, ?, ?, 0, 'active', ?, ?, ?) ON CONFLICT DO NOTHING`,
+      `INSERT INTO tasks (job, id, id_key, spec, slots, kind, waiting, state, state_time, created, modified)
+       VALUES (?, ?, ?, ?, ?, ?, 0, 'active', ?, ?, ?) ON CONFLICT DO NOTHING`,
       job,
       task.id,
       key,
       task.spec,
       task.slots,
+      task.kind ?? 'plain',
       now,
       now,
       now,
@@ -116,7 +123,7 @@ export class Tasks {
 
   /** Every task that a process of the last life of this state was running. */
   running(): TaskRow[] {
-    return this.#db.all(`SELECT * FROM tasks WHERE state = 'running' ORDER BY seq`) as TaskRow[];
+    return this.#db.all(`SELECT * FROM tasks WHERE state IN ('preparing', 'running') ORDER BY seq`) as TaskRow[];
   }
 
   #transition(task: TaskRow, state: TaskState, now: Micros): void {
@@ -131,8 +138,9 @@ export class Tasks {
     );
   }
 
-  start(task: TaskRow, poolId: string, nodeId: string, now: Micros): void {
-    this.#transition(task, 'running', now);
+  /** A node has the task: it runs, or waits there for its job's preparation task. */
+  start(task: TaskRow, state: 'preparing' | 'running', poolId: string, nodeId: string, now: Micros): void {
+    this.#transition(task, state, now);
     this.#db.run(
       `UPDATE tasks SET start_time = ?, pool_id = ?, node_id = ?, pgid = NULL, files_expire = NULL, files_gone = 0
        WHERE seq = ?`,
@@ -142,6 +150,17 @@ export class Tasks {
       task.seq,
     );
     this.#count(task.job, task.slots, ['active'], ['running']);
+  }
+
+  /** The node is prepared: the task runs. */
+  prepared(task: TaskRow, now: Micros): void {
+    this.#transition(task, 'running', now);
+    this.#db.run('UPDATE tasks SET start_time = ? WHERE seq = ?', now, task.seq);
+  }
+
+  /** Adds what a run took. */
+  took(task: TaskRow, wall: Micros, cpu: Micros): void {
+    this.#db.run('UPDATE tasks SET wall_time = wall_time + ?, cpu_time = cpu_time + ? WHERE seq = ?', wall, cpu, task.seq);
   }
 
   /** Remembers the process group, so that a next life can end what this one left behind. */
@@ -165,7 +184,7 @@ export class Tasks {
     this.#count(
       task.job,
       task.slots,
-      [task.state],
+      [countedAs(task.state)],
       ['completed', ending.result === 'success' ? 'succeeded' : 'failed'],
     );
     if (ending.satisfied && task.satisfied === 0) this.#satisfy(task);
@@ -192,14 +211,17 @@ export class Tasks {
     for (const range of ranges) this.#db.run('UPDATE tasks SET waiting = waiting - 1 WHERE seq = ?', range.task);
   }
 
-  /** Back to the queue: after an exit code that is retried, or because its node went away. */
-  again(task: TaskRow, why: 'retry' | 'requeue', now: Micros): void {
+  /** Back to the queue: after an exit code that is retried, because its node went away, or because that was not prepared. */
+  again(task: TaskRow, why: 'retry' | 'requeue' | 'unprepared', now: Micros): void {
     this.#transition(task, 'active', now);
-    const sql =
-      why === 'retry'
-        ? 'UPDATE tasks SET retry_count = retry_count + 1, last_retry = ?, pgid = NULL WHERE seq = ?'
-        : 'UPDATE tasks SET requeue_count = requeue_count + 1, last_requeue = ?, pgid = NULL WHERE seq = ?';
-    this.#db.run(sql, now, task.seq);
+    if (why === 'retry') {
+      this.#db.run('UPDATE tasks SET retry_count = retry_count + 1, last_retry = ? WHERE seq = ?', now, task.seq);
+      this.#db.run('UPDATE jobs SET retries = retries + 1 WHERE seq = ?', task.job);
+    }
+    if (why === 'requeue') {
+      this.#db.run('UPDATE tasks SET requeue_count = requeue_count + 1, last_requeue = ? WHERE seq = ?', now, task.seq);
+    }
+    this.#db.run('UPDATE tasks SET pgid = NULL WHERE seq = ?', task.seq);
     this.#count(task.job, task.slots, ['running'], ['active']);
   }
 
@@ -219,7 +241,7 @@ export class Tasks {
 
   remove(task: TaskRow): void {
     const outcome = task.result === 'success' ? 'succeeded' : 'failed';
-    this.#count(task.job, task.slots, task.state === 'completed' ? ['completed', outcome] : [task.state], []);
+    this.#count(task.job, task.slots, task.state === 'completed' ? ['completed', outcome] : [countedAs(task.state)], []);
     this.#db.run('DELETE FROM dependencies WHERE task = ?', task.seq);
     this.#db.run('DELETE FROM dependency_ranges WHERE task = ?', task.seq);
     this.#db.run('DELETE FROM tasks WHERE seq = ?', task.seq);
@@ -241,6 +263,12 @@ export class Tasks {
   nextExpiry(): Micros | undefined {
     const row = this.#db.one('SELECT min(files_expire) AS at FROM tasks WHERE files_expire IS NOT NULL');
     return (row as { at: number | null }).at ?? undefined;
+  }
+
+  /** When the last files that tasks keep on a node expire; undefined when there are none. */
+  retainedUntil(poolId: string, nodeId: string): Micros | undefined {
+    const sql = 'SELECT max(files_expire) AS at FROM tasks WHERE files_expire IS NOT NULL AND node_id = ? AND pool_id = ?';
+    return (this.#db.one(sql, nodeId, poolId) as { at: number | null }).at ?? undefined;
   }
 
   filesGone(seq: number): void {

@@ -14,6 +14,10 @@ const catalogue = {
   InvalidUri: [400, 'The requested URI does not represent any resource on the server.'],
   InvalidInput: [400, 'One of the request inputs is not valid.'],
   OutOfRangePriority: [400, 'The priority specified is outside the permissible range.'],
+  InvalidAutoScalingSettings: [400, 'The specified autoscaling settings are not valid.'],
+  AutoScalingFormulaSyntaxError: [400, 'The specified autoscale formula has a syntax error.'],
+  TaskIdSameAsJobPreparationTask: [409, 'The specified task id is the id of the job preparation task.'],
+  TaskIdSameAsJobReleaseTask: [409, 'The specified task id is the id of the job release task.'],
   InvalidAuthenticationInfo: [400, 'The authentication information was not provided in the correct format.'],
   MultipleConditionHeadersNotSupported: [400, 'Multiple condition headers are not supported.'],
   TaskDependenciesNotSpecifiedOnJob: [400, 'The job does not allow task dependencies (usesTaskDependencies is false).'],
@@ -27,11 +31,23 @@ const catalogue = {
   TaskNotFound: [404, 'The specified task does not exist.'],
   PoolNotFound: [404, 'The specified pool does not exist.'],
   NodeNotFound: [404, 'The specified node does not exist.'],
+  JobScheduleNotFound: [404, 'The specified job schedule does not exist.'],
+  NodeUserNotFound: [404, 'The specified node user does not exist.'],
   FileNotFound: [404, 'The specified file does not exist.'],
   UnsupportedHttpVerb: [405, 'The resource does not support the specified HTTP verb.'],
   JobExists: [409, 'The specified job already exists.'],
   TaskExists: [409, 'The specified task already exists.'],
   PoolExists: [409, 'The specified pool already exists.'],
+  JobScheduleExists: [409, 'The specified job schedule already exists.'],
+  JobWithSameIdExists: [409, 'A job with the specified id exists: jobs and job schedules share their ids.'],
+  JobScheduleWithSameIdExists: [409, 'A job schedule with the specified id exists: jobs and job schedules share their ids.'],
+  JobScheduleCompleted: [409, 'The specified job schedule is already in a completed state.'],
+  JobScheduleBeingTerminated: [409, 'The specified job schedule is being terminated.'],
+  JobScheduleBeingDeleted: [409, 'The specified job schedule is being deleted.'],
+  JobPreparationTaskOrReleaseTaskNotSpecified: [409, 'The specified job has no job preparation task and no job release task.'],
+  AutoScaleNotEnabledOnPool: [409, 'Autoscale is not enabled on the specified pool.'],
+  PoolAutoScaleEnabled: [409, 'The operation is not allowed on a pool with autoscale enabled.'],
+  NodeUserExists: [409, 'The specified node user already exists.'],
   JobBeingTerminated: [409, 'The specified job is being terminated.'],
   JobBeingDeleted: [409, 'The specified job has been marked for deletion and is being garbage collected.'],
   JobCompleted: [409, 'The specified job is already in a completed state.'],
@@ -55,6 +71,7 @@ const catalogue = {
   InternalError: [500, 'Server encountered an internal error. Please try again after some time.'],
   OperationTimedOut: [500, 'Operation could not be completed within the permitted time.'],
   NotImplementedByEmulator: [501, 'The emulator does not implement this.'],
+  TooManyEnableAutoScaleRequests: [503, 'Autoscale of the specified pool was enabled less than 30 seconds ago. Please try again.'],
   ServerBusy: [503, 'The server is busy. Please try again.'],
 } as const satisfies Record<string, readonly [number, string]>;
 
@@ -84,9 +101,13 @@ export class BatchError extends Error {
 }
 
 /** The error of a code of the catalogue, with its `values` (details that tools print). */
-export function refusal(code: ErrorCode, values: Readonly<Record<string, string>> = {}): BatchError {
+export function refusal(
+  code: ErrorCode,
+  values: Readonly<Record<string, string>> = {},
+  headers: Readonly<Record<string, string>> = {},
+): BatchError {
   const [status, text] = catalogue[code];
-  return new BatchError(status, code, text, values);
+  return new BatchError(status, code, text, values, headers);
 }
 
 /** What the emulator lacks is refused by name and never guessed. */
