@@ -57,14 +57,14 @@ try {
       `sweep-${String(round).padStart(6, '0')}-${Date.now()}`,
     );
     const point = `*:${1 + Math.floor(random() * 9)}`;
-    let load = true;
+    const load = { on: true };
     const later: Scene[] = [];
     // New runs come while it sweeps; what they bring is theirs.
     const loading = (async () => {
-      for (let more = 0; load && more < 3; more += 1) later.push(await rig.seed(`${salt}-m${more}`, 1));
+      for (let more = 0; load.on && more < 3; more += 1) later.push(await rig.seed(`${salt}-m${more}`, 1));
     })();
     const ended = await rig.cli(['sweep', report.reportId, '--yes'], { XVA_CRASH_AT: point });
-    load = false;
+    load.on = false;
     await loading;
     if (ended.killed) killed += 1;
     else finished += 1;

@@ -6,15 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { BatchAdapter } from '@xva/azure-batch';
 import { BlobAccount } from '@xva/azure-storage';
 import { RunTable } from '@xva/azure-tables';
-import {
-  manifestBytes,
-  packageIdOf,
-  runContainerOf,
-  runRecordSchema,
-  sha256Hex,
-  type Manifest,
-  type RunRecord,
-} from '@xva/contracts';
+import { manifestBytes, packageIdOf, runContainerOf, sha256Hex } from '@xva/contracts';
 import {
   batchAccount,
   startAzurite,

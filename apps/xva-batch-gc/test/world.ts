@@ -201,7 +201,9 @@ export class GcRig {
     const { account, runs, batch } = this;
     const objects = account.container('objects');
     const faults: string[] = [];
-    const say = (holds: boolean, what: string): void => void (holds || faults.push(what));
+    const say = (holds: boolean, what: string): void => {
+      if (!holds) faults.push(what);
+    };
     say((await runs.get(scene.live))?.record.state === 'running', 'the live run changed');
     say(
       (await account.container(runContainerOf(scene.live)).head('a1/shard-0001/task.json')) !== undefined,

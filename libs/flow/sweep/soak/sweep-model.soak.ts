@@ -13,8 +13,8 @@ try {
   );
   console.log(JSON.stringify(acts));
 } catch (error) {
-  console.error(
-    `sweep model: seed ${seed}: a promise is broken\n${error instanceof Error ? `${error.message}\n${String(error.cause ?? '')}` : String(error)}`,
-  );
+  const cause = error instanceof Error && error.cause instanceof Error ? `\n${error.cause.message}` : '';
+  const described = error instanceof Error ? `${error.message}${cause}` : String(error);
+  console.error(`sweep model: seed ${seed}: a promise is broken\n${described}`);
   process.exitCode = 1;
 }

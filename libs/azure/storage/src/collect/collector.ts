@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { BlobServiceClient, ContainerClient } from '@azure/storage-blob';
 import { BlobContainer } from '../blob-container.ts';
 import { StorageError, translateError } from '../errors.ts';
@@ -117,7 +117,7 @@ export class Collected {
         throw translateError(error, `${this.name}/${blob.name}`);
       });
     if (response.readableStreamBody === undefined) throw new StorageError(this.name, 'NoBody', 0, 'no stream');
-    await target.#blobs.putStreamIfAbsent(targetName, response.readableStreamBody as Readable, { metadata });
+    await target.#blobs.putStreamIfAbsent(targetName, Readable.from(response.readableStreamBody), { metadata });
   }
 
   /** Brings back what was deleted softly; false when nothing of that name is kept. */

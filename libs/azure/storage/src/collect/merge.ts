@@ -32,7 +32,7 @@ export async function* mergeStreams<T>(
   } finally {
     const left = [...open];
     for (const [, promise] of left) promise.catch(() => undefined);
-    await Promise.allSettled(left.map(([iterator]) => iterator.return?.()));
+    await Promise.allSettled(left.map(async ([iterator]) => iterator.return?.()));
   }
 }
 

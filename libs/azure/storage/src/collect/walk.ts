@@ -43,7 +43,7 @@ interface Page {
   readonly next: string | undefined;
 }
 
-const hexDigits = [...'0123456789abcdef'];
+const hexDigits = Array.from({ length: 16 }, (_unused, digit) => digit.toString(16));
 /** Printable ASCII but hex digits; `\` and `/` are legal in names too. */
 const otherStarts = Array.from({ length: 95 }, (_unused, index) => String.fromCharCode(32 + index)).filter(
   (character) => !hexDigits.includes(character),
