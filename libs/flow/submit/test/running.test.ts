@@ -171,13 +171,13 @@ describe('what failed goes where it may succeed', () => {
 describe('a netting set that is too long', () => {
   it('is cut by trade: its cubes and the package go into the merge, and the numbers are those of the whole', async () => {
     const deps = depsWith();
-    const costNanos = [6e8, 1e6];
+    const costNanos = [6e5, 6e3];
     const sizes = { nettingSets: 2, tradesPerSet: 6, samples: 1000, gridDates: 10, costNanos };
     const submit = async (name: string, splitSetSeconds?: number): Promise<string> => {
       const sample = samplePackage({ name, ...sizes });
       world.upload(sample);
       const limits = {
-        targetShardSeconds: 3,
+        targetShardSeconds: 3.2,
         maxShards: 9,
         ...(splitSetSeconds === undefined ? {} : { splitSetSeconds }),
       };
