@@ -95,7 +95,7 @@ async function follow(batch: BatchPort): Promise<Cost> {
   };
   let passes = 0;
   const options = {
-    ...{ pollMs: 1_000, pollMaxMs: 10_000, discoverMs: 10_000, deepMs: 60_000, quotaRetryMs: 30_000, concurrency: 16 },
+    ...{ pollMs: 1_000, pollMaxMs: 10_000, discoverMs: 10_000, deepMs: 15_000, quotaRetryMs: 30_000, concurrency: 16 },
     maxOutstandingTasks: jobs * tasksPerJob * 2,
   };
   const loop = new RunLoop(deps, options, { onPass: () => (passes += 1) });
