@@ -1,7 +1,7 @@
-import { once } from 'node:events';
 import { TableStore } from '@xva/azure-tables';
 import { sha256Hex, type Problem, type RunPage } from '@xva/contracts';
 import { roles, type Role } from '../src/auth/principal.ts';
+import { runInProcess } from './cli.ts';
 import { IdentityProvider, tenantId } from './identity-provider.ts';
 import { call, keys, Rig, until, type Controller, type Reply } from './rig.ts';
 import { over, seedRun } from './seeds.ts';
@@ -14,7 +14,8 @@ const ours = 'xva-20260930-ours-1';
 const deskKey = 'desk-ours-key-0123456789';
 
 beforeAll(async () => {
-  [rig, provider] = await Promise.all([Rig.start(), IdentityProvider.start()]);
+  rig = await Rig.start();
+  provider = await IdentityProvider.start();
   await seedRun(
     rig.azurite.connectionString,
     theirs,
@@ -45,14 +46,7 @@ afterAll(async () => {
   await provider.stop();
 });
 
-async function cli(args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const child = rig.spawn(args);
-  let [out, err] = ['', ''];
-  child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
-  child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, out, err };
-}
+const cli = (args: readonly string[]) => runInProcess(args, rig.env());
 
 type Method = Parameters<typeof call>[1];
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

@@ -102,7 +102,7 @@ const contentTypes = ['application/json', 'text/plain', 'application/xml', 'appl
 function mutated(value: unknown, pick: <T>(from: readonly T[]) => T, random: () => number): unknown {
   const strange: readonly unknown[] = [null, true, -0, 1e308, 9_007_199_254_740_993, [], {}, [[[]]], ...nasty];
   if (random() < 0.15 || typeof value !== 'object' || value === null) return pick(strange);
-  if (Array.isArray(value)) return value.map((item) => (random() < 0.5 ? mutated(item, pick, random) : item));
+  if (Array.isArray(value)) return value.map((item: unknown) => (random() < 0.5 ? mutated(item, pick, random) : item));
   const entries = Object.entries(value).map(
     ([key, item]) =>
       [random() < 0.05 ? pick(nasty) : key, random() < 0.3 ? mutated(item, pick, random) : item] as const,
@@ -132,7 +132,7 @@ export function fuzzedRequest(operations: readonly Operation[], random: () => nu
   let body = '';
   if (method !== 'GET' && method !== 'HEAD' && random() < 0.9) {
     headers['content-type'] = random() < 0.9 ? 'application/json' : pick(contentTypes);
-    body = JSON.stringify(mutated(operation.example ?? {}, pick, random)) ?? '';
+    body = JSON.stringify(mutated(operation.example ?? {}, pick, random));
     if (random() < 0.15) body = body.slice(0, Math.floor(random() * body.length)) + pick(nasty);
   }
   // What Node itself refuses to send is no trial of the other side.

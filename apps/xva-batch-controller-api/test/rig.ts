@@ -52,6 +52,10 @@ export class Rig {
       containerImages: { 'lab/engine:*': { env: { PATH: process.env['PATH'] ?? '' } } },
       nodeBootMs: 0,
       ...config,
+    }).catch(async (error: unknown) => {
+      // Nothing may be left running when the other half does not start.
+      await azurite.stop();
+      throw error;
     });
     const rig = new Rig(azurite, batch);
     await rig.blobs.container('objects').ensure();

@@ -39,7 +39,10 @@ function toRow(line: AuditLine): AuditRow {
 }
 
 export function lineOf({ partitionKey, properties }: AuditRow): AuditLine {
-  const { before, after, ...rest } = properties as unknown as AuditLine & { before?: string; after?: string };
+  const { before, after, ...rest } = properties as unknown as Omit<AuditLine, 'before' | 'after'> & {
+    readonly before?: string;
+    readonly after?: string;
+  };
   return { ...rest, day: partitionKey, before: before ?? null, after: after ?? null };
 }
 

@@ -84,7 +84,7 @@ function publishedKeys({ jwksUrl, cooldownMs }: EntraOptions, clock: Clock): JWT
   return async (header, token) => {
     if (clock.now().getTime() < downUntil) {
       const known = published.jwks();
-      if (known === undefined || !known.keys.some((key) => key.kid === header?.kid))
+      if (known === undefined || !known.keys.some((key) => key.kid === header.kid))
         throw new errors.JWKSTimeout('the key server did not answer just now');
       return createLocalJWKSet(known)(header, token);
     }

@@ -34,11 +34,27 @@ export function limitByPrincipal(limit: number, principalOf: (response: Response
   });
 }
 
-/** Node bounds the size of all headers together; this bounds their number. */
+/** Node bounds the size of all headers together; this bounds their number, and asks for a host (RFC 9112, section 3.2). */
 export function limitHeaders(request: Request, _response: Response, next: NextFunction): void {
+  if (request.httpVersion === '1.1' && request.headers.host === undefined)
+    throw new ProblemError(400, 'no-host', 'the header host is missing');
   if (request.rawHeaders.length / 2 > maxHeaders)
     throw new ProblemError(431, 'too-many-headers', `more than ${maxHeaders} headers`);
   next();
+}
+
+/**
+ * Refuses a body by what is announced, instead of waiting for all of it, when it is far too large. One that is a little
+ * too large is read to its end first: who is still sending when the connection closes may never see the answer.
+ */
+export function limitBody(limitBytes: number): RequestHandler {
+  return (request, _response, next) => {
+    if (Number(request.get('content-length') ?? 0) > limitBytes * 8)
+      throw new ProblemError(413, 'body-too-large', `the body is larger than ${limitBytes} bytes`, {
+        headers: { connection: 'close' },
+      });
+    next();
+  };
 }
 
 /** Streams that are open: each holds a connection, so that their number is bounded, together and per principal. */

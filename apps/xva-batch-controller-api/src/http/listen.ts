@@ -66,6 +66,8 @@ export async function listenHttp(app: Express, options: ListenOptions): Promise<
       keepAliveTimeout: 5_000,
       maxHeaderSize: maxHeaderBytes,
       insecureHTTPParser: false,
+      // The application refuses a request without a host, as a problem like any other.
+      requireHostHeader: false,
     },
     app,
   );

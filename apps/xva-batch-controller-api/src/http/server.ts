@@ -10,7 +10,7 @@ import type { Authenticator, Principal } from '../auth/principal.ts';
 import { cors } from './cors.ts';
 import { docsPage } from './docs-page.ts';
 import { handlerOf } from './handler.ts';
-import { limitByAddress, limitByPrincipal, limitHeaders } from './limits.ts';
+import { limitBody, limitByAddress, limitByPrincipal, limitHeaders } from './limits.ts';
 import { openApiOf } from './openapi.ts';
 import { problemOf, ProblemError, toProblem } from './problems.ts';
 import type { Answer, Route } from './route.ts';
@@ -150,6 +150,7 @@ export function buildHttp(options: HttpOptions): Express {
     '/v1',
     limitByPrincipal(options.rateLimitPerMinute, (response) => localsOf(response).principal?.id ?? ''),
   );
+  app.use('/v1', limitBody(options.bodyLimitBytes));
   app.use('/v1', express.raw({ limit: options.bodyLimitBytes, type: () => true, inflate: false }));
   for (const row of routes) app[row.method](expressPath(row.path), handlerOf(row, options));
   for (const path of new Set(routes.map((row) => row.path))) {

@@ -22,13 +22,9 @@ export async function ask(context: Context, path: string, question: Question = {
   if (controllerUrl === undefined || controllerApiKey === undefined)
     throw new CliError('set controllerUrl and controllerApiKey to ask a controller', cliExitCodes.badConfig);
   const { method = 'GET', body, headers = {}, signal = AbortSignal.timeout(30_000) } = question;
-  const sent = Object.fromEntries(
-    Object.entries({
-      'x-api-key': controllerApiKey,
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...headers,
-    }).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  );
+  const sent = new Headers({ 'x-api-key': controllerApiKey });
+  if (body !== undefined) sent.set('content-type', 'application/json');
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) sent.set(name, value);
   let response: Response;
   try {
     const init = { method, headers: sent, signal, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };

@@ -68,6 +68,11 @@ async function list(context: Context, options: Options): Promise<void> {
   if (!context.json) context.output(shown, tableText(heads, shown.map(cells)));
 }
 
+/** Asked anew: it may have aborted meanwhile. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
 /** Follows the events until the run is over; goes on where it was after a break. Exit code 1 unless it was published. */
 async function watch(context: Context, path: string): Promise<void> {
   const { stopTaking } = context.lifecycle;
@@ -89,7 +94,7 @@ async function watch(context: Context, path: string): Promise<void> {
       }
       if (response.status === 204) return;
     } catch (error) {
-      if (stopTaking.aborted) return;
+      if (isAborted(stopTaking)) return;
       if (error instanceof CliError && error.exitCode !== cliExitCodes.notReady) throw error;
       failures += 1;
       if (failures > 10) throw error;

@@ -9,7 +9,7 @@ export async function* sentEvents(response: Response): AsyncGenerator<SentEvent>
   if (response.body === null) return;
   let rest = '';
   const decoder = new TextDecoder();
-  for await (const chunk of response.body) {
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
     const blocks = `${rest}${decoder.decode(chunk, { stream: true })}`.split('\n\n');
     rest = blocks.pop() ?? '';
     for (const block of blocks) {

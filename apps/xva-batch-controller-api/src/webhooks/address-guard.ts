@@ -150,7 +150,7 @@ function checkAddress(text: string, host: string, address: Address, rules: Addre
 }
 
 export const systemResolve: Resolve = async (host) =>
-  (await lookupName(host, { all: true, verbatim: true })).map(({ address, family }) => ({
+  (await lookupName(host, { all: true, order: 'verbatim' })).map(({ address, family }) => ({
     address,
     family: family === 6 ? 6 : 4,
   }));
