@@ -135,6 +135,10 @@ export function compose(
     logger,
     usage,
     costModel,
+    alert: (alert) => {
+      metrics.alerted(alert.code);
+      logger.error({ ...alert }, 'a person should look at a run');
+    },
   };
   const metrics = createMetrics(() => loop.records());
   const feed = new RunFeed(runs, systemClock, { pollMs: config.streamPollMs });
@@ -154,6 +158,9 @@ export function compose(
       quotaRetryMs: config.quotaRetryMs,
       concurrency: config.concurrency,
       maxOutstandingTasks: config.maxOutstandingTasks,
+      maxLooksPerSecond: config.maxLooksPerSecond,
+      capacityRefreshMs: config.capacityRefreshMs,
+      fullListMs: config.fullListMs,
     },
     {
       onPass: metrics.reconciled,

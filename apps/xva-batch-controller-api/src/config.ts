@@ -98,6 +98,21 @@ export const configSchema = z
       .min(1)
       .optional()
       .describe('tasks that may be in Batch over all runs; absent = twice the slots of the pool'),
+    maxLooksPerSecond: z
+      .number()
+      .positive()
+      .optional()
+      .describe('looks at runs under way, all together; with many of them each is looked at more seldom; absent = 100'),
+    capacityRefreshMs: z
+      .int()
+      .min(10)
+      .optional()
+      .describe('how long what is known of pools and usage is good for, in ms; absent = 10 s'),
+    fullListMs: z
+      .int()
+      .min(10)
+      .optional()
+      .describe('how often all tasks of a job are listed beside what changed, in ms; absent = 10 min'),
     maxQueuedRuns: z.int().min(1).default(1_000).describe('queued runs above which a new one is answered with 429'),
     apiKeys: z.array(apiKeySchema).default([]).describe('keys beside those in table `apikeys`, as SHA-256'),
     apiKeyCacheMs: z

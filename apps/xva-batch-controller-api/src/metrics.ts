@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export interface Metrics {
   readonly registry: Registry;
   readonly reconciled: (result: string, tookMs: number) => void;
+  readonly alerted: (code: string) => void;
   readonly requested: (route: string, method: string, status: number, seconds: number) => void;
 }
 
@@ -21,6 +22,12 @@ export function createMetrics(records: () => readonly RunRecord[]): Metrics {
     name: 'xva_reconcile_pass_seconds',
     help: 'time of one pass over a run',
     buckets: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 30],
+    registers,
+  });
+  const alerts = new Counter({
+    name: 'xva_alerts_total',
+    help: 'what a person should know at once, such as a deadline that was missed',
+    labelNames: ['code'],
     registers,
   });
   const requests = new Histogram({
@@ -46,6 +53,7 @@ export function createMetrics(records: () => readonly RunRecord[]): Metrics {
       passes.inc({ result });
       passSeconds.observe(tookMs / 1000);
     },
+    alerted: (code) => alerts.inc({ code }),
     requested: (route, method, status, seconds) => requests.observe({ route, method, status: String(status) }, seconds),
   };
 }

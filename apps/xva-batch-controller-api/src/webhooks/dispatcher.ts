@@ -28,6 +28,7 @@ const longestRetryMs = 3_600_000;
 /** Clocks of replicas may differ by this, and a write may take so long to be seen. */
 const overlapMs = 10 * 60_000;
 const together = 8;
+const mostTold = 10_000;
 
 /** What of a record is worth telling: each once per run and version of what happened. */
 export function eventsOf(record: RunRecord): readonly { readonly event: WebhookEvent; readonly at: string }[] {
@@ -49,6 +50,8 @@ export function eventsOf(record: RunRecord): readonly { readonly event: WebhookE
 export class WebhookDispatcher {
   readonly #deps: DispatcherDeps;
   readonly #options: DispatcherOptions;
+  /** What was told here: a record is read often, and what it says is noticed once. The scan finds what was lost. */
+  readonly #told = new Set<string>();
   #wake: () => void = () => undefined;
 
   constructor(deps: DispatcherDeps, options: DispatcherOptions) {
@@ -58,13 +61,17 @@ export class WebhookDispatcher {
 
   /** A version of a record that was written here: what it says is told at once. */
   tell(run: StoredRun): void {
-    if (eventsOf(run.record).length === 0) return;
+    const { runId } = run.record;
+    const events = eventsOf(run.record);
+    const fresh = events.filter(({ event, at }) => !this.#told.has(`${runId} ${event} ${at}`));
+    if (fresh.length === 0) return;
+    if (this.#told.size > mostTold) this.#told.clear();
+    for (const { event, at } of fresh) this.#told.add(`${runId} ${event} ${at}`);
     this.#notice(run.record)
       .then((noticed) => {
         if (noticed > 0) this.#wake();
       })
       .catch((error: unknown) => {
-        const { runId } = run.record;
         this.#deps.logger.warn({ runId, error: describeError(error) }, 'webhooks will be told by the next scan');
       });
   }
