@@ -154,6 +154,7 @@ async function onAzurite(): Promise<void> {
         await account.container('sweeps').ensure();
         const ms = await side.run(azurite.connectionString, account, count);
         rates.set(side.name, [...(rates.get(side.name) ?? []), (count / ms) * 1000]);
+        print(`  round ${round + 1}, ${side.name}: ${Math.round(ms)} ms`);
       } finally {
         await azurite.stop();
       }
