@@ -18,7 +18,7 @@ from xva_engine.generate.package import PackageRefusedError
 from xva_engine.generate.request import parse_request
 from xva_engine.sample import frozen_request
 
-EXAMPLES = int(os.environ.get("XVA_PROPERTY_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("XVA_PROPERTY_EXAMPLES", "15"))
 PROFILE = settings(
     max_examples=EXAMPLES,
     deadline=None,

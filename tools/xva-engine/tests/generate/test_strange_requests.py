@@ -10,7 +10,7 @@ from tests import requests as req
 from xva_engine.generate.package import PackageRefusedError
 
 SEED = 20260930
-ROUNDS = 120
+ROUNDS = 60
 STRANGE: tuple[object, ...] = (
     None,
     True,

@@ -30,7 +30,9 @@ TERMS = {
 }
 """Each exposure date is three to five days into a coupon, when the exposure is a swaption's payoff."""
 SWAPS = {"NS_ALDER": TERMS, "NS_BALTIC": {**TERMS, "fixedLeg": "Receive"}}
-NOTIONAL = float(TERMS["notional"])
+COARSENESS = 1e-4 * float(TERMS["notional"])
+"""A simulated curve is straight between its points, which moves every exposure by up to this; with 16,384 samples
+it was seen as 0.04% of the payer's CVA and 0.5% of the receiver's."""
 
 
 def _quotes() -> dict[str, str]:
@@ -45,7 +47,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[EngineRun]:
     found = []
     for seed in SEEDS:
         trades = [req.trade(f"T_{name}", "RateSwap", terms, name) for name, terms in SWAPS.items()]
-        request = req.message(*trades, samples=1000, grid=GRID, seed=seed)
+        request = req.message(*trades, samples=1024, grid=GRID, seed=seed)
         request["quotes"] = [{"key": key, "value": value} for key, value in _quotes().items()]
         found.append(run(req.package(request), tmp_path_factory.mktemp(f"seed{seed}")))
     return found
@@ -78,16 +80,18 @@ def test_cva_is_the_strip_of_swaptions(netting_set: str, results: list[EngineRun
     mean, error = statistics.mean(simulated), statistics.stdev(simulated) / math.sqrt(len(simulated))
     expected = strip[netting_set]["cva"]
     assert error > 0, "the seed has no effect"
-    # Three in a thousand for accrued interest of a few days and for the two calibrations; 0.05% was seen.
-    assert mean == pytest.approx(expected, abs=3 * error + 0.003 * expected), (
-        f"mean {mean}, error {error}, strip {expected}"
-    )
+    recovery = float(_quotes()["RECOVERY_RATE/RATE/ALDER_ENERGY/SR/EUR"])
+    coarse = COARSENESS * (1 - recovery) * (1 - math.exp(-7 * float(HAZARD)))
+    assert mean == pytest.approx(expected, abs=3 * error + coarse), f"mean {mean}, error {error}, strip {expected}"
 
 
 @pytest.mark.parametrize("netting_set", SWAPS)
 def test_exposures_are_swaptions(netting_set: str, results: list[EngineRun], strip: dict[str, Any]) -> None:
-    for place, expected in enumerate(strip[netting_set]["exposures"][:-1], start=1):
-        simulated = [float(result.report(f"exposure_nettingset_{netting_set}")[place]["EPE"]) for result in results]
-        error = statistics.stdev(simulated) / math.sqrt(len(simulated))
-        # Near the end the swap is small: 1 in 10,000 of the notional besides.
-        assert statistics.mean(simulated) == pytest.approx(expected, abs=4 * error + 1e-4 * NOTIONAL)
+    found = [
+        [float(row["EPE"]) for row in result.report(f"exposure_nettingset_{netting_set}")[1:]] for result in results
+    ]
+    # Three seeds tell the error of one date badly, that of all dates well.
+    error = max(statistics.stdev(values) for values in zip(*found, strict=True)) / math.sqrt(len(SEEDS))
+    for place, expected in enumerate(strip[netting_set]["exposures"][:-1]):
+        mean = statistics.mean(values[place] for values in found)
+        assert mean == pytest.approx(expected, abs=3 * error + COARSENESS), f"date {place}: error {error}"

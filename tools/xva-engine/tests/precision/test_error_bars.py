@@ -18,7 +18,7 @@ from xva_engine.generate.package import Package
 from xva_engine.precision import MEASURES, error_bars
 
 SEEDS = (3, 11, 29)
-GRID = ["1M", "6M", "1Y", "2Y", "3Y", "4Y", "5Y"]
+GRID = ["6M", "1Y", "3Y", "5Y"]
 
 
 def _write(package: Package, folder: Path) -> Path:
@@ -39,7 +39,7 @@ def _request(seed: int, **settings: object) -> req.Message:
     trades = [
         req.trade("A", "RateSwap", {**req.SWAP, "fixedRate": "0.0231"}, "NS_ALDER"),
         req.trade("B", "FxForward", req.FORWARD, "NS_BALTIC"),
-        req.trade("C", "FxForward", {**req.FORWARD, "soldCurrency": "GBP", "soldAmount": "870000"}, "NS_CARIOCA"),
+        req.trade("C", "FxForward", {**req.FORWARD, "soldAmount": "1150000"}, "NS_CARIOCA"),
         req.trade("D", "RateSwap", {**req.USD_SWAP, "fixedLeg": "Receive"}, "NS_DANUBE"),
         req.trade("E", "RateSwap", {**req.SWAP, "floatIndex": "EUR-ESTER", "fixedLeg": "Receive"}, "NS_ELBE"),
         req.trade("F", "FxOption", req.OPTION, "NS_FJORD"),
