@@ -12,7 +12,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     count: { type: 'string', default: '10000' },
-    examples: { type: 'string', default: '100' },
+    examples: { type: 'string', default: '250' },
   },
 });
 const seed = Number(values.seed);

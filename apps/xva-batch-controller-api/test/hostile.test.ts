@@ -306,7 +306,7 @@ describe('ids, names and queries', () => {
     };
     for (const [name, [range, expected]] of Object.entries(ranges)) {
       const observed = await tried('ids, names and queries', name, async () => {
-        const path = `${results}/files/summary.json`;
+        const path = `${results}/files/tables/rejections.parquet`;
         const reply = await call<Partial<Problem>>(controller.url, 'GET', path, { headers: { range } });
         return [reply.status, reply.status >= 400 ? (reply.body.code ?? '') : ''].join(' ').trim();
       });

@@ -1,6 +1,7 @@
+import type { CostModel } from '@xva/contracts';
 import { describeRunStore, sampleRecord, startAzurite, type Azurite } from '@xva/testkit';
 import { joinLongText, maxTextLength, splitLongText } from '../src/long-text.ts';
-import { RunTable, TableError, TableStore } from '../src/index.ts';
+import { CostModelTable, RunTable, TableError, TableStore, UsageTable } from '../src/index.ts';
 import { runToRow } from '../src/run-table.ts';
 
 let azurite: Azurite;
@@ -216,3 +217,55 @@ describe('RunTable on Azurite', () => {
 });
 
 describeRunStore('Table Storage', () => runs);
+
+async function collected<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+describe('usage and cost model', () => {
+  it('keeps what runs used, the latest of a day, and finds what is not older than asked', async () => {
+    const usage = new UsageTable({ connectionString: azurite.connectionString });
+    await usage.ensure();
+    const entry = { runId: 'xva-20260930-u-1', desk: 'rates', amount: null, currency: null } as const;
+    await usage.put({ ...entry, at: new Date('2026-09-30T10:00:00Z'), slotSeconds: 10 });
+    await usage.put({
+      ...entry,
+      at: new Date('2026-09-30T11:00:00Z'),
+      slotSeconds: 12.5,
+      amount: 0.1,
+      currency: 'EUR',
+    });
+    await usage.put({ ...entry, at: new Date('2026-10-01T09:00:00Z'), slotSeconds: 7 });
+    const since = async (at: string) => collected(usage.since(new Date(at)));
+    expect((await since('2026-09-30T10:30:00Z')).map((one) => [one.slotSeconds, one.amount, one.currency])).toEqual([
+      [12.5, 0.1, 'EUR'],
+      [7, null, null],
+    ]);
+    expect(await since('2026-09-30T11:30:00Z')).toMatchObject([{ at: new Date('2026-10-01T09:00:00Z') }]);
+  });
+
+  it('lets one of two who learnt the model anew win', async () => {
+    const table = new CostModelTable({ connectionString: azurite.connectionString });
+    await table.ensure();
+    const model: CostModel = {
+      schemaVersion: '1.0',
+      fixedSeconds: 1,
+      scenarioNanos: 2,
+      tradeSeconds: 3,
+      factors: { RateSwap: 0.5 },
+      otherFactor: 1,
+      shards: 1,
+      learntAt: null,
+    };
+    expect(await table.read()).toBeUndefined();
+    expect([await table.write(model, undefined), await table.write(model, undefined)]).toEqual([true, false]);
+    const found = await table.read();
+    expect(found?.model).toEqual(model);
+    const written = [2, 3].map((shards) => table.write({ ...model, shards }, found?.etag));
+    expect((await Promise.all(written)).sort()).toEqual([false, true]);
+    const usage = new UsageTable({ connectionString: azurite.connectionString });
+    expect((await collected(usage.since(new Date(0)))).every((one) => one.runId.startsWith('xva-'))).toBe(true);
+  });
+});

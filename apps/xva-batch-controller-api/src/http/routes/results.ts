@@ -63,12 +63,16 @@ function formatOf(named: Format | undefined, accept: string | undefined): Format
   return found;
 }
 
-/** A stored file: whole, a range of it, or 304. It never changes. */
+/** A stored file: whole, a range of it, or 304. It never changes. JSON is given whole: a part of it would be none. */
 async function fileAnswer(file: ResultFile, header: (name: string) => string | undefined): Promise<Answer> {
   const etag = `"${file.sha256}"`;
-  const headers = { etag, 'cache-control': immutable, 'accept-ranges': 'bytes', 'content-type': file.contentType };
+  const isJson = file.contentType === 'application/json';
+  const headers = {
+    ...{ etag, 'cache-control': immutable, 'content-type': file.contentType },
+    'accept-ranges': isJson ? 'none' : 'bytes',
+  };
   if (namesEtag(header('if-none-match'), etag)) return { status: 304, headers };
-  const range = parseByteRange(header('range'));
+  const range = isJson ? undefined : parseByteRange(header('range'));
   if (range === undefined)
     return { status: 200, stream: await file.open(), headers: { ...headers, 'content-length': String(file.size) } };
   const part = withinSize(range, file.size);
@@ -93,7 +97,6 @@ const partial = {
     description: 'the range that was asked for',
     content: {
       'application/octet-stream': { binary: true },
-      'application/json': {},
       [formats.parquet]: { binary: true },
     },
     headers: { 'content-range': 'which bytes' },
@@ -135,7 +138,7 @@ export function resultRoutes(results: ResultService): readonly Route[] {
       summary: 'One file of the published result as it is, such as summary.json or a Parquet table.',
       params: runParams.extend({ name: scalars.relativePath.meta({ example: 'summary.json' }) }),
       query: nothing,
-      headers: { range: 'bytes to give', 'if-none-match': 'the version that is known' },
+      headers: { range: 'bytes to give, unless it is JSON', 'if-none-match': 'the version that is known' },
       responses: {
         200: {
           description: 'the file',
