@@ -81,9 +81,3 @@ export function integerOption(options: Options, name: string, minimum: number, m
 export function unknownVerb(verb: string, what: string | undefined, known: readonly string[]): CliError {
   return new CliError(`${verb} ${what ?? ''} is not known: use ${known.join(', ')}`, cliExitCodes.usage);
 }
-
-/** Many verbs print one document; the flag is taken before and after the verb's name. */
-export const jsonOption = {
-  flags: '--json',
-  description: 'print results as JSON (as the option of the same name before the verb)',
-};
