@@ -40,7 +40,7 @@ function flatten(issue: Issue): readonly Issue[] {
   const [meant] = [...issue.errors].sort(
     (a, b) => Number(a.some(isStranger)) - Number(b.some(isStranger)) || a.length - b.length,
   );
-  return (meant ?? []).flatMap((fault) => flatten({ ...fault, path: [...issue.path, ...fault.path] } as Issue));
+  return (meant ?? []).flatMap((fault) => flatten({ ...fault, path: [...issue.path, ...fault.path] }));
 }
 
 /**

@@ -22,7 +22,7 @@ from xva_engine.contracts import sha256_hex
 from xva_engine.generate.snapshots import SnapshotFolder
 from xva_engine.input_api import documentation
 from xva_engine.input_api.metrics import Metrics
-from xva_engine.input_api.pool import BusyError, DiedError, PoolSettings, TooSlowError, WorkerPool
+from xva_engine.input_api.pool import BusyError, DiedError, MemoryLimitError, PoolSettings, TooSlowError, WorkerPool
 from xva_engine.input_api.problems import MEDIA_TYPE, ApiError, problem_response
 from xva_engine.input_api.snapshot_routes import add_snapshot_routes
 from xva_engine.input_api.store import NotStoredError, PackageStore
@@ -113,6 +113,8 @@ class InputApi:
             return await self.pool.generate(content)
         except BusyError as error:
             raise ApiError(503, "busy", str(error), retry_after_seconds=1) from error
+        except MemoryLimitError as error:
+            raise ApiError(413, "too-much-memory", str(error)) from error
         except DiedError as error:
             raise ApiError(503, "generator-died", str(error), retry_after_seconds=1) from error
         except TooSlowError as error:

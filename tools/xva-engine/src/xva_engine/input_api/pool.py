@@ -1,7 +1,9 @@
 """Generator processes: a request gets one of them for a limited time, and one that overstays is killed and replaced."""
 
 import asyncio
+import contextlib
 import json
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,10 @@ class TooSlowError(RuntimeError):
 
 class DiedError(RuntimeError):
     """Thrown when a process ended in the middle of a request."""
+
+
+class MemoryLimitError(RuntimeError):
+    """Thrown when a process gave up for want of memory: the request would do that again."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class WorkerPool:
             await self._kill(process)
 
     async def generate(self, content: bytes) -> bytes:
-        """The answer of a process, see `worker`; raises BusyError, TooSlowError or DiedError."""
+        """The answer of a process, see `worker`; raises BusyError, TooSlowError, MemoryLimitError or DiedError."""
         if self.full:
             raise BusyError(f"{self._waiting} requests are waiting")
         deadline = asyncio.get_running_loop().time() + self._settings.time_limit_seconds
@@ -103,11 +109,16 @@ class WorkerPool:
             async with asyncio.timeout_at(deadline):
                 result = await _exchange(process, content)
         except BaseException as error:
+            if isinstance(error, asyncio.IncompleteReadError | ConnectionError):
+                with contextlib.suppress(TimeoutError):  # its own end, if it ended, tells why
+                    await asyncio.wait_for(process.wait(), 1.0)
             await self._replace(process)
             if isinstance(error, TimeoutError):
                 limit = self._settings.time_limit_seconds
                 raise TooSlowError(f"the package was not ready in {limit} s") from error
             if isinstance(error, asyncio.IncompleteReadError | ConnectionError):
+                if process.returncode == -signal.SIGABRT:  # how native code ends when an allocation fails
+                    raise MemoryLimitError("the request needs more memory than a generator process may use") from error
                 raise DiedError("the generator process ended") from error
             raise
         self._idle.put_nowait(process)

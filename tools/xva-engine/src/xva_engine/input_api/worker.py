@@ -37,10 +37,17 @@ class Worker:
         except TooMuchError as error:
             return _limit(error.code, str(error))
         except MemoryError:
-            return _limit("too-much-memory", "the request needs more memory than a generator process may use")
-        except Exception:
+            return _limit("too-much-memory", _NO_MEMORY)
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # of the JSON reader, when an allocation fails in it
+                return _limit("too-much-memory", _NO_MEMORY)
+            if not isinstance(error, Exception):
+                raise
             return b"E" + traceback.format_exc().encode()
         return b"P" + package.manifest_bytes
+
+
+_NO_MEMORY = "the request needs more memory than a generator process may use: split the book, or raise the limit"
 
 
 def _limit(code: str, detail: str) -> bytes:
