@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { runEmulator } from '@xva/emulator-kit';
 import { ConfigError } from './config.ts';
+import { CgroupError } from './run/cgroup.ts';
 import { startBatchEmulator } from './start.ts';
 import { DataInUseError } from './store/database.ts';
 
@@ -10,7 +12,11 @@ const help = `azure-batch-emulator: the Azure Batch data plane on this machine
   --data DIR           keep the state in DIR (otherwise in memory: gone at the end)
   --port N             port of the service (default 0: any free one)
   --control-port N     port of faults, transcript and health (default 0: any free one)
-  --config FILE        JSON: accounts, pools, identities, containerImages, nodeEnvironment, limits
+  --tls-cert FILE      certificate (PEM) of a second listener with TLS; goes with --tls-key
+  --tls-key FILE       its key (PEM)
+  --tls-port N         its port (default 0: any free one)
+  --config FILE        JSON: accounts and their quotas, pools, identities, containerImages, containerRuntime,
+                       taskLimits, nodeEnvironment, limits, vmCores, sampleSeconds, nodeBootMs, killGraceMs
   --exit-with-parent   stop when standard input closes
   --help               this text
 
@@ -35,6 +41,9 @@ function readOptions() {
         port: { type: 'string' },
         'control-port': { type: 'string' },
         config: { type: 'string' },
+        'tls-cert': { type: 'string' },
+        'tls-key': { type: 'string' },
+        'tls-port': { type: 'string' },
         'exit-with-parent': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -42,6 +51,26 @@ function readOptions() {
   } catch (error) {
     return usage(error instanceof Error ? error.message : String(error));
   }
+}
+
+function readFile(file: string, name: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    return usage(`--${name} ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function tlsOf(cert: string | undefined, key: string | undefined, port: string | undefined) {
+  if (cert === undefined && key === undefined && port === undefined) return {};
+  if (cert === undefined || key === undefined) return usage('--tls-cert and --tls-key go together');
+  const files = { cert: readFile(cert, 'tls-cert'), key: readFile(key, 'tls-key') };
+  try {
+    createSecureContext(files);
+  } catch (error) {
+    return usage(`--tls-cert and --tls-key do not fit: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return { tls: { ...files, port: portOf(port, 'tls-port') } };
 }
 
 function readConfig(file: string | undefined): object {
@@ -63,6 +92,7 @@ const options = {
   controlPort: portOf(given['control-port'], 'control-port'),
   config: readConfig(given.config),
   nodeEnvironment: { PATH: process.env['PATH'] ?? '', LANG: process.env['LANG'] ?? 'C.UTF-8' },
+  ...tlsOf(given['tls-cert'], given['tls-key'], given['tls-port']),
   ...(given.data === undefined ? {} : { dataDirectory: given.data }),
 };
 try {
@@ -70,6 +100,8 @@ try {
     exitWithParent: given['exit-with-parent'],
   });
 } catch (error) {
-  if (error instanceof ConfigError || error instanceof DataInUseError) usage(error.message);
+  if (error instanceof ConfigError || error instanceof DataInUseError || error instanceof CgroupError) {
+    usage(error.message);
+  }
   throw error;
 }

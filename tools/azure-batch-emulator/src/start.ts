@@ -12,10 +12,11 @@ import {
 } from '@xva/emulator-kit';
 import { parseConfig, type EmulatorConfig, type EmulatorConfigInput } from './config.ts';
 import type { Backend } from './http/call.ts';
-import { BatchServer } from './http/server.ts';
+import { BatchServer, type TlsFiles } from './http/server.ts';
 import { createPool } from './ops/pools.ts';
 import { createScheduledJob } from './ops/create-job.ts';
-import { findRuntime, type ContainerRuntime } from './run/containers.ts';
+import { checkCgroup } from './run/cgroup.ts';
+import { findRuntime, removeContainers, type ContainerRuntime } from './run/containers.ts';
 import { killLeftovers } from './run/leftovers.ts';
 import { findProgram } from './run/limits.ts';
 import { StorageClient } from './run/storage.ts';
@@ -32,6 +33,7 @@ import { Scaler } from './schedule/scaler.ts';
 import { ScheduleLife } from './schedule/schedule-life.ts';
 import { Store } from './store/store.ts';
 import { Stamps } from './time.ts';
+import { controlVerbs } from './verbs.ts';
 import type { PoolSpec } from './wire/specs.ts';
 
 export interface BatchEmulatorOptions {
@@ -39,6 +41,8 @@ export interface BatchEmulatorOptions {
   readonly dataDirectory?: string;
   readonly port?: number;
   readonly controlPort?: number;
+  /** A second listener of the service, with TLS, for clients that insist on it. PEM. */
+  readonly tls?: TlsFiles & { readonly port?: number };
   /** @throws ConfigError (rejected promise) naming every fault */
   readonly config?: EmulatorConfigInput;
   /** Environment of tasks without a container when the configuration has no `nodeEnvironment`. */
@@ -105,7 +109,7 @@ function quotasOf(config: EmulatorConfig): (account: string) => Quotas {
 /**
  * Starts the emulator in this process. Endpoints: `batch` (the service) and `control` (faults, transcript, verbs).
  *
- * @throws ConfigError, DataInUseError
+ * @throws ConfigError, DataInUseError, CgroupError
  */
 export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Promise<BatchEmulator> {
   const config = parseConfig(options.config ?? {});
@@ -122,6 +126,8 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
         `azure-batch-emulator: ${message}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
       );
     });
+  const { cgroup } = config.taskLimits;
+  if (cgroup !== undefined) checkCgroup(cgroup);
   const faults = new FaultBoard();
   const transcript = new Transcript();
   const client = new StorageClient();
@@ -150,7 +156,7 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
       runtime: () => (runtime ??= findRuntime(config.containerRuntime, nodeEnvironment['PATH'] ?? '')),
       limits: config.taskLimits,
       prlimit: findProgram('prlimit', plainEnvironment.PATH, '/'),
-      cgroup: config.taskLimits.cgroup,
+      cgroup,
       nodeEnvironment,
       instance: store.instance,
       killGraceMs: config.killGraceMs,
@@ -174,35 +180,27 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
   const accounts = new Map(
     config.accounts.map(({ name, keyBase64 }) => [name, { name, key: Buffer.from(keyBase64, 'base64') }]),
   );
-  const { server } = new BatchServer(backend, accounts, transcript, now);
-  const preemptNode = (body: unknown): unknown => {
-    const { account, pool, node, downMs } = body as Record<string, string | number | undefined>;
-    const row = store.pools.find(String(account ?? config.accounts[0]?.name ?? ''), String(pool ?? ''));
-    const target =
-      node ??
-      (row === undefined ? undefined : [...core.seatsOf(row.seq).values()].find((seat) => seat.runs.size > 0)?.id);
-    return {
-      preempted:
-        row !== undefined && target !== undefined && fleet.preempt(row.seq, String(target), Number(downMs ?? 0)),
-    };
-  };
+  const http = new BatchServer(backend, accounts, transcript, now);
+  const server = http.listener();
+  const tlsServer = options.tls === undefined ? undefined : http.listener(options.tls);
   const control = createControlServer({
     name: 'azure-batch-emulator',
     faults,
     transcript,
-    verbs: {
-      'preempt-node': preemptNode,
-      state: () => ({ runningTasks: core.live.size, pools: store.pools.all().length }),
-    },
+    verbs: controlVerbs(backend),
   });
   const cutBatch = trackSockets(server);
   const cutControl = trackSockets(control);
+  const cutTls = tlsServer === undefined ? undefined : trackSockets(tlsServer);
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    await Promise.all([closeServer(server, cutBatch), closeServer(control, cutControl)]);
+    const tls = tlsServer === undefined || cutTls === undefined ? undefined : closeServer(tlsServer, cutTls);
+    await Promise.all([closeServer(server, cutBatch), closeServer(control, cutControl), tls]);
     clock.stop();
     scaler.stop();
     await core.stop();
+    const used = await runtime;
+    if (used !== undefined) await removeContainers(used, store.instance);
     // Daemons that left their task's group: a stopped emulator leaves nothing behind.
     killLeftovers(store.instance, []);
     client.close();
@@ -211,13 +209,23 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
   };
   const port = await listen(server, options.port ?? 0);
   accountUrl = `http://127.0.0.1:${port}`;
+  const tlsPort = tlsServer === undefined ? undefined : await listen(tlsServer, options.tls?.port ?? 0);
   const controlPort = await listen(control, options.controlPort ?? 0);
+  // Containers outlive the process group of a life that was killed.
+  if (store.tasks.running().some(({ spec }) => spec.includes('"containerSettings"'))) {
+    const left = await core.options.services.runtime();
+    if (left !== undefined) await removeContainers(left, store.instance);
+  }
   recover(core, jobs, fleet, schedules);
   createConfiguredPools(backend);
   clock.start();
   scaler.start();
   return {
-    endpoints: { batch: accountUrl, control: `http://127.0.0.1:${controlPort}` },
+    endpoints: {
+      batch: accountUrl,
+      ...(tlsPort === undefined ? {} : { batchTls: `https://127.0.0.1:${tlsPort}` }),
+      control: `http://127.0.0.1:${controlPort}`,
+    },
     faults,
     transcript,
     stop: () => (stopped ??= stop()),

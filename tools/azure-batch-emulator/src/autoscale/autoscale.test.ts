@@ -72,16 +72,31 @@ describe('an autoscale formula', () => {
 
   it.each([
     ['nothing', 'AutoScalingFormulaEvaluationError: Line 1, Col 5: The variable nothing is not defined'],
-    ['time() - TimeInterval_Day', 'AutoScalingFormulaEvaluationError: Line 1, Col 12: Operator - does not take timestamp and timeinterval'],
+    [
+      'time() - TimeInterval_Day',
+      'AutoScalingFormulaEvaluationError: Line 1, Col 12: Operator - does not take timestamp and timeinterval',
+    ],
     ['1 + "a"', 'AutoScalingFormulaEvaluationError: Line 1, Col 7: Operator + does not take double and string'],
     ['avg()', 'AutoScalingFormulaEvaluationError: Line 1, Col 5: Function avg has no value for an empty list'],
     ['constructor(1)', 'AutoScalingFormulaEvaluationError: Line 1, Col 5: There is no function constructor'],
     ['time().toString', 'AutoScalingFormulaEvaluationError: Line 1, Col 12: A timestamp has no member toString'],
-    ['$PendingTasks + 1', 'AutoScalingFormulaEvaluationError: Line 1, Col 5: $PendingTasks has samples: use $PendingTasks.GetSample(...)'],
-    ['val($PendingTasks.GetSample(1), 3)', 'AutoScalingFormulaEvaluationError: Line 1, Col 5: Index 3 is outside the vector of 1'],
-    ['\n $PendingTasks.GetSample(8)', 'InsufficientSampleData: Line 2, Col 2: Insufficient data from data set: $PendingTasks wanted 100%, received 50%'],
-    ['$PendingTasks.GetSample(TimeInterval_Minute * 4, 70)', 'InsufficientSampleData: Line 1, Col 5: Insufficient data from data set: $PendingTasks wanted 70%, received 50%'],
-    ['1 +', "AutoScalingFormulaSyntaxError: Line 1, Col 8: Expected a value, found the end of the formula"],
+    [
+      '$PendingTasks + 1',
+      'AutoScalingFormulaEvaluationError: Line 1, Col 5: $PendingTasks has samples: use $PendingTasks.GetSample(...)',
+    ],
+    [
+      'val($PendingTasks.GetSample(1), 3)',
+      'AutoScalingFormulaEvaluationError: Line 1, Col 5: Index 3 is outside the vector of 1',
+    ],
+    [
+      '\n $PendingTasks.GetSample(8)',
+      'InsufficientSampleData: Line 2, Col 2: Insufficient data from data set: $PendingTasks wanted 100%, received 50%',
+    ],
+    [
+      '$PendingTasks.GetSample(TimeInterval_Minute * 4, 70)',
+      'InsufficientSampleData: Line 1, Col 5: Insufficient data from data set: $PendingTasks wanted 70%, received 50%',
+    ],
+    ['1 +', 'AutoScalingFormulaSyntaxError: Line 1, Col 8: Expected a value, found the end of the formula'],
     ['1 @ 2', "AutoScalingFormulaSyntaxError: Line 1, Col 7: Unexpected character '@'"],
     ['f(1', "AutoScalingFormulaSyntaxError: Line 1, Col 8: Expected ',', found the end of the formula"],
   ])('%s is refused', (expression, message) => {
@@ -104,9 +119,19 @@ describe('an autoscale formula', () => {
     expect(failed.error?.code).toBe('AutoScalingFormulaEvaluationError');
     expect(failed.results).toBe('$TargetDedicatedNodes=2;$TargetLowPriorityNodes=0;$NodeDeallocationOption=requeue');
     expect(failed.targets.dedicated).toBe(2);
-    expect(evaluateFormula('$TargetDedicatedNodes = 7; stop(); $TargetDedicatedNodes = 8', context()).targets.dedicated).toBe(7);
-    for (const wrong of ['$TargetDedicatedNodes = 1/0', '$CPUPercent = 1', '$NodeDeallocationOption = "x"', '$TargetDedicatedNodes = time()']) {
-      expect([wrong, evaluateFormula(wrong, context()).error?.code]).toEqual([wrong, 'AutoScalingFormulaEvaluationError']);
+    expect(
+      evaluateFormula('$TargetDedicatedNodes = 7; stop(); $TargetDedicatedNodes = 8', context()).targets.dedicated,
+    ).toBe(7);
+    for (const wrong of [
+      '$TargetDedicatedNodes = 1/0',
+      '$CPUPercent = 1',
+      '$NodeDeallocationOption = "x"',
+      '$TargetDedicatedNodes = time()',
+    ]) {
+      expect([wrong, evaluateFormula(wrong, context()).error?.code]).toEqual([
+        wrong,
+        'AutoScalingFormulaEvaluationError',
+      ]);
     }
   });
 
@@ -115,7 +140,11 @@ describe('an autoscale formula', () => {
       pendingTaskSamplePercent = $PendingTasks.GetSamplePercent(180 * TimeInterval_Second);
       pendingTaskSamples = pendingTaskSamplePercent < 70 ? startingNumberOfVMs : avg($PendingTasks.GetSample(180 * TimeInterval_Second));
       $TargetDedicatedNodes=min(maxNumberofVMs, pendingTaskSamples); $NodeDeallocationOption = taskcompletion;`;
-    expect(evaluateFormula(pending, context()).targets).toEqual({ dedicated: 1, lowPriority: 0, deallocation: 'taskcompletion' });
+    expect(evaluateFormula(pending, context()).targets).toEqual({
+      dedicated: 1,
+      lowPriority: 0,
+      deallocation: 'taskcompletion',
+    });
     expect(evaluateFormula(pending, context({ period: 45 * second })).targets.dedicated).toBe(2);
     const week = `$curTime = time(); $workHours = $curTime.hour >= 8 && $curTime.hour < 18;
       $isWeekday = $curTime.weekday >= 1 && $curTime.weekday <= 5; $isWorkingWeekdayHour = $workHours && $isWeekday;
@@ -124,7 +153,12 @@ describe('an autoscale formula', () => {
   });
 
   it('is bounded in length, statements and depth', () => {
-    for (const formula of ['1;'.repeat(101), `x=${'('.repeat(4000)}1`, `x=${'-'.repeat(4000)}1`, `x=${' '.repeat(8192)}1`]) {
+    for (const formula of [
+      '1;'.repeat(101),
+      `x=${'('.repeat(4000)}1`,
+      `x=${'-'.repeat(4000)}1`,
+      `x=${' '.repeat(8192)}1`,
+    ]) {
       expect(() => parseFormula(formula)).toThrow(FormulaSyntaxError);
     }
     expect(valueOf(`1${'+1'.repeat(2000)}`)).toBe('2001');
@@ -133,10 +167,16 @@ describe('an autoscale formula', () => {
   it('never throws, and never sets what is no number of nodes', () => {
     const word = fc.constantFrom('$PendingTasks', '.GetSample', '(', ')', '1', '70', ',', ';', '=', '$TargetDedicatedNodes', 'avg', '?', ':', '+', '-', '*', '/', '!', '"a"', 'TimeInterval_Minute', 'time()', 'stop()', 'x', '&&', '<', ' '); // prettier-ignore
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.array(word, { maxLength: 40 }).map((words) => words.join(''))), (formula) => {
-        const { targets } = evaluateFormula(formula, context());
-        expect(Number.isInteger(targets.dedicated) && targets.dedicated >= 0).toBe(true);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(word, { maxLength: 40 }).map((words) => words.join('')),
+        ),
+        (formula) => {
+          const { targets } = evaluateFormula(formula, context());
+          expect(Number.isInteger(targets.dedicated) && targets.dedicated >= 0).toBe(true);
+        },
+      ),
       { numRuns: 3000 },
     );
   });

@@ -170,7 +170,11 @@ class Evaluation {
 
 function errorOf(error: unknown): FormulaError {
   const value = (error as Error).message;
-  const named = (code: string, message: string): FormulaError => ({ code, message, values: [{ name: 'Message', value }] });
+  const named = (code: string, message: string): FormulaError => ({
+    code,
+    message,
+    values: [{ name: 'Message', value }],
+  });
   if (error instanceof InsufficientSamplesError) {
     return named('InsufficientSampleData', 'Autoscale evaluation failed due to insufficient sample data');
   }

@@ -77,7 +77,8 @@ function exactly(place: Place, name: string, args: readonly Value[], count: numb
 function vectorAndNumber(place: Place, name: string, args: readonly Value[]): readonly [readonly number[], number] {
   exactly(place, name, args, 2);
   const [vector, number] = args;
-  if (vector?.kind !== 'doubleVec' || number?.kind !== 'double') fail(place, `Function ${name} takes a doubleVec and a double`);
+  if (vector?.kind !== 'doubleVec' || number?.kind !== 'double')
+    fail(place, `Function ${name} takes a doubleVec and a double`);
   return [vector.values, number.value];
 }
 
@@ -87,7 +88,9 @@ export function callFunction(place: Place, name: string, args: readonly Value[],
   if (aggregate !== undefined) {
     const values = listOf(place, name, args);
     if (values.length > 0) return double(aggregate.of(values));
-    return aggregate.empty === undefined ? fail(place, `Function ${name} has no value for an empty list`) : double(aggregate.empty);
+    return aggregate.empty === undefined
+      ? fail(place, `Function ${name} has no value for an empty list`)
+      : double(aggregate.empty);
   }
   const component = Object.hasOwn(componentwise, name) ? componentwise[name] : undefined;
   if (component !== undefined) {

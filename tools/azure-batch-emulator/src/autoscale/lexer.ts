@@ -19,7 +19,10 @@ export function tokensOf(formula: string): readonly Token[] {
     const found = pattern.exec(formula);
     const place = { line, column: at - lineStart + 1 };
     if (found?.groups === undefined) {
-      throw new FormulaSyntaxError(place, `Unexpected character '${String.fromCodePoint(formula.codePointAt(at) ?? 0)}'`);
+      throw new FormulaSyntaxError(
+        place,
+        `Unexpected character '${String.fromCodePoint(formula.codePointAt(at) ?? 0)}'`,
+      );
     }
     const [whole] = found;
     const { number, name, text, symbol } = found.groups;

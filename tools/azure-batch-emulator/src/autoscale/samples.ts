@@ -83,10 +83,17 @@ function getSample(place: Place, metric: string, args: readonly Value[], history
 }
 
 /** Calls a method of a metric. @throws FormulaEvaluationError, InsufficientSamplesError */
-export function callMethod(place: Place, metric: string, name: string, args: readonly Value[], history: History): Value {
+export function callMethod(
+  place: Place,
+  metric: string,
+  name: string,
+  args: readonly Value[],
+  history: History,
+): Value {
   if (name === 'GetSample') return getSample(place, metric, args, history);
   if (name === 'GetSamplePercent') {
-    if (args.length < 1 || args.length > 2) throw new FormulaEvaluationError(place, 'GetSamplePercent takes (start [, end])');
+    if (args.length < 1 || args.length > 2)
+      throw new FormulaEvaluationError(place, 'GetSamplePercent takes (start [, end])');
     return double(percentOf(history, spanOf(place, args, history.now)));
   }
   if (args.length > 0) throw new FormulaEvaluationError(place, `Method ${name} takes no arguments`);

@@ -100,7 +100,10 @@ export function operate(place: Place, operator: string, left: Value, right: Valu
   const result = compare === undefined ? calculate(operator, left, right) : undefined;
   if (result !== undefined) return result;
   const lengths = left.kind === 'doubleVec' && right.kind === 'doubleVec' ? ' of different lengths' : '';
-  throw new FormulaEvaluationError(place, `Operator ${operator} does not take ${left.kind} and ${right.kind}${lengths}`);
+  throw new FormulaEvaluationError(
+    place,
+    `Operator ${operator} does not take ${left.kind} and ${right.kind}${lengths}`,
+  );
 }
 
 const members: Readonly<Record<string, (date: Date) => number>> = {

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { FaultAction, Transcript } from '@xva/emulator-kit';
 import { numberOf, textOf } from '../faults.ts';
 import { BatchError, errorBody, faultError, refusal } from '../wire/errors.ts';
 import type { Backend, Call, Reply } from './call.ts';
+import { RateLimit } from './rate.ts';
 import { findRoute } from './routes.ts';
 import { authenticate, type AccountKeys } from './shared-key.ts';
 
@@ -59,6 +61,12 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** `http(s)://host:port` as the client addressed it. */
+function baseOf(request: IncomingMessage): string {
+  const scheme = 'encrypted' in request.socket ? 'https' : 'http';
+  return `${scheme}://${request.headers.host ?? 'localhost'}`;
+}
+
 /** The fault's error, with Retry-After in whole seconds when asked for. */
 function injected(fault: FaultAction): BatchError {
   const wait = textOf(fault, 'retryAfter', '');
@@ -67,13 +75,18 @@ function injected(fault: FaultAction): BatchError {
   return faultError(status, textOf(fault, 'code', usual), wait === '' ? {} : { 'retry-after': wait });
 }
 
-/** The HTTP side of the emulator: authentication, faults, routing, answers. One instance per port. */
+export interface TlsFiles {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+/** The HTTP side of the emulator: authentication, faults, routing, answers; on one listener, or a second one with TLS. */
 export class BatchServer {
-  readonly server: Server;
   readonly #backend: Backend;
   readonly #accounts: AccountKeys;
   readonly #transcript: Transcript;
   readonly #now: () => number;
+  readonly #rate: RateLimit;
   /** Sockets whose request was answered before it was read to its end: what else comes on them gets no second answer. */
   readonly #cut = new WeakSet<Socket>();
 
@@ -82,19 +95,23 @@ export class BatchServer {
     this.#accounts = accounts;
     this.#transcript = transcript;
     this.#now = now;
-    this.server = createServer({ keepAliveTimeout: 120_000, requireHostHeader: false }, (request, response) => {
-      void this.#serve(request, response);
-    });
+    this.#rate = new RateLimit(backend.config.limits.requestsPerSecond, now);
+  }
+
+  /** A listener of the service; with TLS when there are files for it. @throws Error of OpenSSL for wrong ones */
+  listener(tls?: TlsFiles): Server {
+    const options = { keepAliveTimeout: 120_000, requireHostHeader: false };
+    const serve = (request: IncomingMessage, response: ServerResponse): void => void this.#serve(request, response);
+    const server = tls === undefined ? createServer(options, serve) : createTlsServer({ ...options, ...tls }, serve);
     // Node would answer an expectation that it does not know by a bare 417.
-    this.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
       const value = String(request.headers.expect);
       const refused = refusal('InvalidHeaderValue', { HeaderName: 'Expect', HeaderValue: value });
-      const base = `http://${request.headers.host ?? 'localhost'}`;
       const requestId = randomUUID();
-      this.#answer(request, response, this.#errorReply(refused, base, requestId), requestId, false);
+      this.#answer(request, response, this.#errorReply(refused, baseOf(request), requestId), requestId, false);
       request.resume();
     });
-    this.server.on('clientError', (_error: Error, socket: Socket) => {
+    server.on('clientError', (_error: Error, socket: Socket) => {
       if (!socket.writable || this.#cut.has(socket)) return void socket.destroy();
       const body = JSON.stringify(
         errorBody(refusal('InvalidInput'), 'http://localhost', randomUUID(), this.#now() * 1000),
@@ -103,12 +120,13 @@ export class BatchServer {
         'HTTP/1.1 400 Bad Request\r\ncontent-type: application/json;odata=minimalmetadata\r\nconnection: close\r\n';
       socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
     });
+    return server;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = this.#now();
     const requestId = randomUUID();
-    const base = `http://${request.headers.host ?? 'localhost'}`;
+    const base = baseOf(request);
     let name = 'unknown';
     let fault: FaultAction | undefined;
     let reply: Reply;
@@ -123,6 +141,7 @@ export class BatchServer {
       const found = findRoute(method, rawPath);
       name = found.route.name;
       const attributes = { op: name, method, account, path: rawPath, ...found.params };
+      if (!this.#rate.admits(account)) throw refusal('TooManyRequests', {}, { 'retry-after': '1' });
       fault = this.#backend.faults.take('request', attributes);
       if (fault?.kind === 'delay' && fault['when'] !== 'after') await pause(numberOf(fault, 'ms', 1000));
       if (fault?.kind === 'reset' && fault['when'] !== 'after') return void request.socket.destroy();

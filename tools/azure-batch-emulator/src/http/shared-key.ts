@@ -65,7 +65,8 @@ function candidates(
 /**
  * Verifies a request and returns its account's name.
  *
- * A bearer token is accepted as it is (there is no directory to ask) and means the default account.
+ * A bearer token is accepted as it is (there is no directory to ask); it means the account that the host's name begins
+ * with (`<account>.<anything>`, as on Azure), or the first one.
  *
  * @throws BatchError 403 AuthenticationFailed or 400 InvalidAuthenticationInfo
  */
@@ -82,7 +83,8 @@ export function authenticate(
   const fail = (detail: string): Error => refusal('AuthenticationFailed', { AuthenticationErrorDetail: detail });
   if (authorization === '') throw fail('The Authorization header is missing.');
   if (scheme.toLowerCase() === 'bearer' && credential !== '') {
-    const first = accounts.values().next().value;
+    const [label = ''] = (headers.host ?? '').toLowerCase().split(/[.:]/, 1);
+    const first = accounts.get(label) ?? accounts.values().next().value;
     if (first === undefined) throw fail('No account is configured.');
     return first.name;
   }

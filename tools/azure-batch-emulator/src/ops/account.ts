@@ -5,7 +5,13 @@ import { filterTables } from '../odata/properties.ts';
 import { isoTime, parseTime, type Micros } from '../time.ts';
 import { renderJobStats, renderResourceStats, renderUsageStats } from './render.ts';
 
-const image = (publisher: string, offer: string, sku: string, nodeAgentSKUId: string, capabilities: readonly string[]) => ({
+const image = (
+  publisher: string,
+  offer: string,
+  sku: string,
+  nodeAgentSKUId: string,
+  capabilities: readonly string[],
+) => ({
   nodeAgentSKUId,
   imageReference: { publisher, offer, sku, version: 'latest' },
   osType: 'linux',
@@ -32,7 +38,10 @@ const supportedImages: Operation = (_backend, call) => {
     .filter(({ row }) => {
       const { publisher, offer, sku } = row.imageReference;
       const { osType, verificationType, nodeAgentSKUId } = row;
-      return filter === undefined || matches(filter, table, { osType, verificationType, nodeAgentSKUId, publisher, offer, sku });
+      return (
+        filter === undefined ||
+        matches(filter, table, { osType, verificationType, nodeAgentSKUId, publisher, offer, sku })
+      );
     })
     .filter(({ number }) => number > page.after);
   return listReply(call, '/supportedimages', 'supportedimages', page, rows, ({ number }) => number, ({ row }) => pick(row, select)); // prettier-ignore
@@ -41,7 +50,15 @@ const supportedImages: Operation = (_backend, call) => {
 const jobTotals: Operation = (backend, call) => {
   const now = backend.stamps.next();
   const totals = backend.store.accounting.totals(call.account);
-  const { since = now, wall_time = 0, wait_time = 0, cpu_time = 0, succeeded = 0, failed = 0, retries = 0 } = totals ?? {};
+  const {
+    since = now,
+    wall_time = 0,
+    wait_time = 0,
+    cpu_time = 0,
+    succeeded = 0,
+    failed = 0,
+    retries = 0,
+  } = totals ?? {};
   const sums = { created: since, modified: now, wall_time, wait_time, cpu_time, n_succeeded: succeeded, n_failed: failed, retries }; // prettier-ignore
   const entity = renderJobStats(`${call.base}/lifetimejobstats`, sums);
   return { status: 200, json: { ...metadata(call, 'jobstats/@Element'), ...entity } };
@@ -116,7 +133,12 @@ const usageMetrics: Operation = (backend, call) => {
     pools.set(key, [...(pools.get(key) ?? []), usage]);
   }
   const rows = [...pools.values()]
-    .map((usage, index) => ({ usage, poolId: usage[0]?.pool_id ?? '', vmSize: usage[0]?.vm_size ?? '', number: index + 1 }))
+    .map((usage, index) => ({
+      usage,
+      poolId: usage[0]?.pool_id ?? '',
+      vmSize: usage[0]?.vm_size ?? '',
+      number: index + 1,
+    }))
     .filter(({ poolId, vmSize }) => {
       const record = { poolId: poolId.toLowerCase(), vmSize: vmSize.toLowerCase() };
       return filter === undefined || matches(filter, table, record);

@@ -3,7 +3,14 @@ import type { JobColumns } from '../store/jobs.ts';
 import type { JobRow, ScheduleRow } from '../store/rows.ts';
 import { durationMicros, unlimited, type Micros } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
-import { preparationId, releaseId, type JobSpec, type ManagerSpec, type ScheduleSpec, type TaskSpec } from '../wire/specs.ts';
+import {
+  preparationId,
+  releaseId,
+  type JobSpec,
+  type ManagerSpec,
+  type ScheduleSpec,
+  type TaskSpec,
+} from '../wire/specs.ts';
 
 const taskConstraints = { maxWallClockTime: unlimited, retentionTime: 'P7D', maxTaskRetryCount: 0 };
 

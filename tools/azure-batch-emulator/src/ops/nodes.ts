@@ -117,7 +117,10 @@ const removeUser: Operation = (backend, call) => {
 const remoteLogin: Operation = (backend, call) => {
   nodeOf(backend, call);
   const settings = { remoteLoginIPAddress: '127.0.0.1', remoteLoginPort: 22 };
-  return { status: 200, json: { ...metadata(call, 'Microsoft.Azure.Batch.Protocol.Entities.ComputeNodeRemoteLoginSettings'), ...settings } };
+  return {
+    status: 200,
+    json: { ...metadata(call, 'Microsoft.Azure.Batch.Protocol.Entities.ComputeNodeRemoteLoginSettings'), ...settings },
+  };
 };
 
 const disableScheduling: Operation = (backend, call) => {

@@ -4,7 +4,14 @@ import type { Sample } from '../store/accounting.ts';
 import type { PreparationRow } from '../store/node-tasks.ts';
 import type { FailureInfo, JobRow, NodeRow, NodeTaskRow, PoolRow, ScheduleRow, TaskRow } from '../store/rows.ts';
 import { etagOf, formatDuration, isoTime, unlimited } from '../time.ts';
-import { preparationId, releaseId, type JobSpec, type PoolSpec, type ScheduleSpec, type TaskSpec } from '../wire/specs.ts';
+import {
+  preparationId,
+  releaseId,
+  type JobSpec,
+  type PoolSpec,
+  type ScheduleSpec,
+  type TaskSpec,
+} from '../wire/specs.ts';
 
 type Entity = Record<string, unknown>;
 
@@ -40,7 +47,10 @@ const taskColumns = new Set([
 const span = (micros: number): string => formatDuration(BigInt(Math.round(micros)) * 10n);
 
 /** What `$expand=stats` shows of time and transfers; this machine does not tell tasks' transfers apart. */
-function usageStats(url: string, row: { created: number; modified: number; wall_time: number; cpu_time: number }): Entity {
+function usageStats(
+  url: string,
+  row: { created: number; modified: number; wall_time: number; cpu_time: number },
+): Entity {
   return {
     url,
     startTime: isoTime(row.created),
@@ -125,7 +135,12 @@ export function renderTask(
         }
       : {}),
     ...(stats
-      ? { stats: { ...usageStats(url, row), waitTime: span(Math.max(0, (row.start_time ?? row.created) - row.created)) } }
+      ? {
+          stats: {
+            ...usageStats(url, row),
+            waitTime: span(Math.max(0, (row.start_time ?? row.created) - row.created)),
+          },
+        }
       : {}),
   };
 }

@@ -50,7 +50,7 @@ const add: Operation = (backend, call) => {
 /** Sums over the schedule's jobs that are still there. */
 function totalsOf(backend: Backend, row: ScheduleRow): JobTotals {
   const sums = { created: row.created, modified: row.modified, wall_time: 0, cpu_time: 0, wait_time: 0, n_succeeded: 0, n_failed: 0, retries: 0 }; // prettier-ignore
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const jobs = backend.store.schedules.jobsOf(row.seq, after, 500, undefined);
     for (const job of jobs) {
       sums.wall_time += job.wall_time;

@@ -21,9 +21,10 @@ export interface TaskGroup {
 /** @throws CgroupError */
 export function checkCgroup(root: string): void {
   try {
-    mkdirSync(root, { recursive: true });
+    // Never with `recursive`: in /proc Node would try for ever.
+    if (!existsSync(root)) mkdirSync(root);
     const probe = join(root, 'probe');
-    mkdirSync(probe, { recursive: true });
+    if (!existsSync(probe)) mkdirSync(probe);
     const usable = existsSync(join(probe, 'cgroup.procs')) && existsSync(join(probe, 'cgroup.kill'));
     rmdirSync(probe);
     if (!usable) throw new Error('it has no cgroup.procs and cgroup.kill');
@@ -35,7 +36,7 @@ export function checkCgroup(root: string): void {
 /** Makes the group of one run. @throws Error of the file system */
 export function createGroup(root: string, name: string, memoryBytes: number | undefined): TaskGroup {
   const folder = join(root, name);
-  mkdirSync(folder, { recursive: true });
+  if (!existsSync(folder)) mkdirSync(folder);
   const limit = join(folder, 'memory.max');
   const limitsMemory = memoryBytes !== undefined && existsSync(limit);
   if (limitsMemory) {
@@ -56,12 +57,15 @@ export function createGroup(root: string, name: string, memoryBytes: number | un
         return -1;
       }
     },
-    remove: () => {
-      try {
-        rmdirSync(folder);
-      } catch {
-        // Dying processes hold it for a moment: the next run of this task takes the folder over.
-      }
-    },
+    remove: () => removeSoon(folder, 40),
   };
+}
+
+/** Dying processes hold a group for a moment. One that stays is taken over by the next run of its task. */
+function removeSoon(folder: string, tries: number): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    if (tries > 0) setTimeout(() => removeSoon(folder, tries - 1), 50).unref();
+  }
 }

@@ -30,7 +30,11 @@ export function findProgram(program: string, path: string | undefined, directory
  * The command with its limits set by `prlimit` (util-linux), or where that is absent by the shell's own `ulimit`; both
  * replace themselves by the command, so that the process is the task's.
  */
-export function withLimits(argv: readonly string[], limits: TaskLimits, prlimit: string | undefined): readonly string[] {
+export function withLimits(
+  argv: readonly string[],
+  limits: TaskLimits,
+  prlimit: string | undefined,
+): readonly string[] {
   const { openFiles, processes, cpuSeconds, fileBytes } = limits;
   const rows = [
     ['--nofile', '-n', openFiles, 1],

@@ -46,7 +46,10 @@ async function inContainer(
   }
   const runtime = await services.runtime();
   if (runtime === undefined) {
-    throw invalidContainer(settings.imageName, 'no local command is configured for the image, and there is no docker or podman');
+    throw invalidContainer(
+      settings.imageName,
+      'no local command is configured for the image, and there is no docker or podman',
+    );
   }
   const name = `azure-batch-emulator-${randomUUID()}`;
   try {

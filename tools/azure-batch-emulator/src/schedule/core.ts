@@ -11,7 +11,8 @@ export type Verdict =
   | { readonly kind: 'requeue' }
   /** The node's preparation failed: the task goes elsewhere, and that is no requeue. */
   | { readonly kind: 'unprepared' }
-  | { readonly kind: 'end'; readonly failure: FailureInfo } | { readonly kind: 'drop' };
+  | { readonly kind: 'end'; readonly failure: FailureInfo }
+  | { readonly kind: 'drop' };
 
 /** A node in memory: only what dispatching needs. The row in the store stays the truth about the rest. */
 export interface Seat {

@@ -147,8 +147,7 @@ export class Dispatcher {
         dedicated: seat.dedicated,
         jobId: job.id,
         taskId: task.id,
-        preparation:
-          preparation === undefined ? undefined : placeOf(nodeRoot, job.id, preparation.id ?? preparationId),
+        preparation: preparation === undefined ? undefined : placeOf(nodeRoot, job.id, preparation.id ?? preparationId),
       },
       poolIdentities: options.poolIdentities(pool.account, pool.id),
       started: (pgid, startTime) => {
@@ -230,7 +229,8 @@ export class Dispatcher {
     const retention = durationMicros(spec.constraints?.retentionTime ?? '');
     const filesExpire = retention === undefined ? undefined : now + retention;
     const { verdict } = live;
-    if (verdict?.kind === 'requeue' || verdict?.kind === 'unprepared') return store.tasks.again(task, verdict.kind, now);
+    if (verdict?.kind === 'requeue' || verdict?.kind === 'unprepared')
+      return store.tasks.again(task, verdict.kind, now);
     if (verdict !== undefined) {
       const failure = verdict.kind === 'end' ? verdict.failure : undefined;
       const ending = { exitCode: outcome.exitCode, result: 'failure', failure, satisfied: false, filesExpire } as const;

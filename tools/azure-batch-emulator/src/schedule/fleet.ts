@@ -111,7 +111,12 @@ export class Fleet {
     return roomFor(dedicated ? quotas.dedicatedCores : quotas.lowPriorityCores, used, options.coresOf(pool.vm_size));
   }
 
-  #reach(pool: PoolRow, mine: readonly NodeRow[], dedicated: boolean, target: number): { seats: Seat[]; short: boolean } {
+  #reach(
+    pool: PoolRow,
+    mine: readonly NodeRow[],
+    dedicated: boolean,
+    target: number,
+  ): { seats: Seat[]; short: boolean } {
     const added: Seat[] = [];
     const lacking = Math.max(0, target - mine.length);
     const room = lacking === 0 ? 0 : this.#room(pool, dedicated);

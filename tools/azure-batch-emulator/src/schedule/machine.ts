@@ -9,7 +9,9 @@ interface Counters {
 
 function lines(file: string): readonly (readonly string[])[] {
   try {
-    return readFileSync(file, 'utf8').split('\n').map((line) => line.trim().split(/[\s:]+/));
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/[\s:]+/));
   } catch {
     return [];
   }
@@ -26,7 +28,9 @@ function countersNow(): Counters {
     total += sum;
     busy += sum - times.idle;
   }
-  const disks = lines('/proc/diskstats').filter(([, , name]) => /^(?:sd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme\d+n\d+)$/.test(name ?? ''));
+  const disks = lines('/proc/diskstats').filter(([, , name]) =>
+    /^(?:sd[a-z]+|vd[a-z]+|xvd[a-z]+|nvme\d+n\d+)$/.test(name ?? ''),
+  );
   const nets = lines('/proc/net/dev').filter(([name, ...rest]) => rest.length >= 16 && name !== 'lo');
   const sum = (rows: readonly (readonly string[])[], at: number): number =>
     rows.reduce((total, row) => total + Number(row[at] ?? 0), 0);

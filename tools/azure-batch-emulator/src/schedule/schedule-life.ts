@@ -95,7 +95,7 @@ export class ScheduleLife {
     const { store } = this.#core;
     store.schedules.plan(row.seq, undefined, undefined);
     let left = false;
-    for (let after = 0; ; ) {
+    for (let after = 0; ;) {
       const jobs = store.schedules.jobsOf(row.seq, after, 500, undefined);
       for (const job of jobs) if (job.state !== 'deleting') this.#jobs.remove(job);
       left ||= jobs.length > 0;

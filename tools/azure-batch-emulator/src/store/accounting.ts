@@ -69,7 +69,8 @@ export class Accounting {
 
   /** What nodes that are gone used between two moments. */
   usage(account: string, from: Micros, to: Micros): UsageRow[] {
-    const sql = 'SELECT pool_id, vm_size, cores, first, last FROM node_usage WHERE account = ? AND last > ? AND first < ?';
+    const sql =
+      'SELECT pool_id, vm_size, cores, first, last FROM node_usage WHERE account = ? AND last > ? AND first < ?';
     return this.#db.all(sql, account, from, to) as UsageRow[];
   }
 

@@ -79,7 +79,14 @@ export class Pools {
   }
 
   /** @param timeout how long the nodes may take to come */
-  resize(pool: PoolRow, dedicated: number, low: number, deallocation: string, timeout: Micros | null, now: Micros): void {
+  resize(
+    pool: PoolRow,
+    dedicated: number,
+    low: number,
+    deallocation: string,
+    timeout: Micros | null,
+    now: Micros,
+  ): void {
     this.#db.run(
       `UPDATE pools SET target_dedicated = ?, target_low = ?, deallocation = ?, allocation_state = 'resizing',
        resize_timeout = ?, resize_errors = NULL, allocation_time = ?, modified = ? WHERE seq = ?`,

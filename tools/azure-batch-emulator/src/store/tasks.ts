@@ -160,7 +160,12 @@ export class Tasks {
 
   /** Adds what a run took. */
   took(task: TaskRow, wall: Micros, cpu: Micros): void {
-    this.#db.run('UPDATE tasks SET wall_time = wall_time + ?, cpu_time = cpu_time + ? WHERE seq = ?', wall, cpu, task.seq);
+    this.#db.run(
+      'UPDATE tasks SET wall_time = wall_time + ?, cpu_time = cpu_time + ? WHERE seq = ?',
+      wall,
+      cpu,
+      task.seq,
+    );
   }
 
   /** Remembers the process group, so that a next life can end what this one left behind. */
@@ -241,7 +246,12 @@ export class Tasks {
 
   remove(task: TaskRow): void {
     const outcome = task.result === 'success' ? 'succeeded' : 'failed';
-    this.#count(task.job, task.slots, task.state === 'completed' ? ['completed', outcome] : [countedAs(task.state)], []);
+    this.#count(
+      task.job,
+      task.slots,
+      task.state === 'completed' ? ['completed', outcome] : [countedAs(task.state)],
+      [],
+    );
     this.#db.run('DELETE FROM dependencies WHERE task = ?', task.seq);
     this.#db.run('DELETE FROM dependency_ranges WHERE task = ?', task.seq);
     this.#db.run('DELETE FROM tasks WHERE seq = ?', task.seq);
@@ -267,7 +277,8 @@ export class Tasks {
 
   /** When the last files that tasks keep on a node expire; undefined when there are none. */
   retainedUntil(poolId: string, nodeId: string): Micros | undefined {
-    const sql = 'SELECT max(files_expire) AS at FROM tasks WHERE files_expire IS NOT NULL AND node_id = ? AND pool_id = ?';
+    const sql =
+      'SELECT max(files_expire) AS at FROM tasks WHERE files_expire IS NOT NULL AND node_id = ? AND pool_id = ?';
     return (this.#db.one(sql, nodeId, poolId) as { at: number | null }).at ?? undefined;
   }
 

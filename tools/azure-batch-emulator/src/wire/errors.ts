@@ -40,11 +40,17 @@ const catalogue = {
   PoolExists: [409, 'The specified pool already exists.'],
   JobScheduleExists: [409, 'The specified job schedule already exists.'],
   JobWithSameIdExists: [409, 'A job with the specified id exists: jobs and job schedules share their ids.'],
-  JobScheduleWithSameIdExists: [409, 'A job schedule with the specified id exists: jobs and job schedules share their ids.'],
+  JobScheduleWithSameIdExists: [
+    409,
+    'A job schedule with the specified id exists: jobs and job schedules share their ids.',
+  ],
   JobScheduleCompleted: [409, 'The specified job schedule is already in a completed state.'],
   JobScheduleBeingTerminated: [409, 'The specified job schedule is being terminated.'],
   JobScheduleBeingDeleted: [409, 'The specified job schedule is being deleted.'],
-  JobPreparationTaskOrReleaseTaskNotSpecified: [409, 'The specified job has no job preparation task and no job release task.'],
+  JobPreparationTaskOrReleaseTaskNotSpecified: [
+    409,
+    'The specified job has no job preparation task and no job release task.',
+  ],
   AutoScaleNotEnabledOnPool: [409, 'Autoscale is not enabled on the specified pool.'],
   PoolAutoScaleEnabled: [409, 'The operation is not allowed on a pool with autoscale enabled.'],
   NodeUserExists: [409, 'The specified node user already exists.'],
@@ -71,7 +77,10 @@ const catalogue = {
   InternalError: [500, 'Server encountered an internal error. Please try again after some time.'],
   OperationTimedOut: [500, 'Operation could not be completed within the permitted time.'],
   NotImplementedByEmulator: [501, 'The emulator does not implement this.'],
-  TooManyEnableAutoScaleRequests: [503, 'Autoscale of the specified pool was enabled less than 30 seconds ago. Please try again.'],
+  TooManyEnableAutoScaleRequests: [
+    503,
+    'Autoscale of the specified pool was enabled less than 30 seconds ago. Please try again.',
+  ],
   ServerBusy: [503, 'The server is busy. Please try again.'],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -287,7 +287,8 @@ const preparationTask = object({
 
 const releaseWallClock: Check = (value, path) => {
   const given = duration(value, path) as string;
-  if ((durationTicks(given) ?? 0n) > 15n * 60n * 10_000_000n) throw invalid(path, value, 'it must not exceed 15 minutes');
+  if ((durationTicks(given) ?? 0n) > 15n * 60n * 10_000_000n)
+    throw invalid(path, value, 'it must not exceed 15 minutes');
   return given;
 };
 const releaseTask = object({
@@ -364,8 +365,10 @@ function coherent(check: Check): Check {
       throw invalid(at('jobReleaseTask.id'), release, 'the job preparation task has the same id');
     }
     const manager = spec.jobManagerTask?.id.toLowerCase();
-    if (spec.jobPreparationTask !== undefined && manager === prep.toLowerCase()) throw refusal('TaskIdSameAsJobPreparationTask');
-    if (spec.jobReleaseTask !== undefined && manager === release.toLowerCase()) throw refusal('TaskIdSameAsJobReleaseTask');
+    if (spec.jobPreparationTask !== undefined && manager === prep.toLowerCase())
+      throw refusal('TaskIdSameAsJobPreparationTask');
+    if (spec.jobReleaseTask !== undefined && manager === release.toLowerCase())
+      throw refusal('TaskIdSameAsJobReleaseTask');
     return spec;
   };
 }
@@ -384,7 +387,8 @@ const atLeast =
   (value, path) => {
     const given = duration(value, path) as string;
     const least = BigInt(Math.round(seconds * 10_000_000));
-    if ((durationTicks(given) ?? 0n) < least) throw invalid(path, value, `it must be at least ${formatDuration(least)}`);
+    if ((durationTicks(given) ?? 0n) < least)
+      throw invalid(path, value, `it must be at least ${formatDuration(least)}`);
     return given;
   };
 
@@ -521,7 +525,11 @@ export const removeNodesShape: Check = object({
 export const nodeReimageShape: Check = object({ nodeReimageOption: nodeDeallocationOption });
 export const nodeDeallocateShape: Check = object({ nodeDeallocateOption: nodeDeallocationOption });
 const userFields = { password: text({ min: 1 }), sshPublicKey: text({ min: 1 }), expiryTime: dateTime };
-export const nodeUserShape: Check = object({ name: required(text({ min: 1, max: 20 })), isAdmin: boolean, ...userFields });
+export const nodeUserShape: Check = object({
+  name: required(text({ min: 1, max: 20 })),
+  isAdmin: boolean,
+  ...userFields,
+});
 export const nodeUserPutShape: Check = object(userFields);
 export const nodeRebootShape: Check = object({ nodeRebootOption: nodeDeallocationOption });
 export const nodeDisableShape: Check = object({
