@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xva_engine.contracts import TaskProgress
@@ -28,6 +28,7 @@ def read(path: Path) -> TaskProgress:
     return TaskProgress.model_validate_json(path.read_bytes())
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PHASES), st.integers(0, 9), st.just(9)), max_size=30))
 def test_it_never_goes_back(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]) -> None:
     path = tmp_path_factory.mktemp("progress") / "progress.json"
