@@ -135,8 +135,10 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
   const stamps = new Stamps(now, store.lastStamp());
   let accountUrl = '';
   let runtime: Promise<ContainerRuntime | undefined> | undefined;
-  const nodeEnvironment = config.nodeEnvironment ?? options.nodeEnvironment ?? plainEnvironment;
+  const nodeEnvironment: Readonly<Record<string, string>> =
+    config.nodeEnvironment ?? options.nodeEnvironment ?? plainEnvironment;
   const quotas = quotasOf(config);
+  const runtimePath = nodeEnvironment['PATH'] ?? plainEnvironment.PATH;
   const core = new Core({
     store,
     stamps,
@@ -153,7 +155,7 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
       faults,
       identities: new Map(Object.entries(config.identities).map(([id, { storage }]) => [id.toLowerCase(), storage])),
       images: Object.entries(config.containerImages).map(([pattern, image]) => ({ pattern, ...image })),
-      runtime: () => (runtime ??= findRuntime(config.containerRuntime, nodeEnvironment['PATH'] ?? '')),
+      runtime: () => (runtime ??= findRuntime(config.containerRuntime, runtimePath)),
       limits: config.taskLimits,
       prlimit: findProgram('prlimit', plainEnvironment.PATH, '/'),
       cgroup,

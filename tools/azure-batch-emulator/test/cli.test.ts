@@ -171,7 +171,8 @@ describe('the command', () => {
         method: 'POST',
         body: JSON.stringify(body),
       });
-      return { status: answer.status, body: (await answer.json()) as unknown };
+      const answered: unknown = await answer.json();
+      return { status: answer.status, body: answered };
     };
     expect((await verb('preempt-node', {})).status).toBe(400);
     expect((await verb('throttle', { status: 418 })).status).toBe(400);

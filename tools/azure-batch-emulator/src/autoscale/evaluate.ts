@@ -153,7 +153,7 @@ class Evaluation {
   }
 
   targets(): ScalingTargets {
-    const number = (name: string): number => Number((this.#variables.get(name) as { value: number }).value);
+    const number = (name: string): number => (this.#variables.get(name) as { value: number }).value;
     return {
       dedicated: number('$TargetDedicatedNodes'),
       lowPriority: number('$TargetLowPriorityNodes'),

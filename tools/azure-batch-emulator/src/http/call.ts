@@ -11,7 +11,7 @@ import type { ScheduleLife } from '../schedule/schedule-life.ts';
 import type { Store } from '../store/store.ts';
 import type { Stamps } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
-import type { Shortest } from '../wire/specs.ts';
+import type { Shortest } from '../wire/schedule-specs.ts';
 
 /** What the operations work with. */
 export interface Backend {

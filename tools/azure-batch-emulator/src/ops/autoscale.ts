@@ -2,7 +2,7 @@ import { checkConditions } from '../http/conditions.ts';
 import { jsonBody, type Backend, type Operation } from '../http/call.ts';
 import { durationMicros, parseTime } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
-import { enableAutoScaleShape, evaluateAutoScaleShape } from '../wire/specs.ts';
+import { enableAutoScaleShape, evaluateAutoScaleShape } from '../wire/pool-specs.ts';
 import { checkFormula, defaultInterval } from './formula.ts';
 import { changed, poolOf } from './pools.ts';
 

@@ -14,7 +14,7 @@ import {
   nodeUserPutShape,
   nodeUserShape,
   removeNodesShape,
-} from '../wire/specs.ts';
+} from '../wire/pool-specs.ts';
 import { poolOf } from './pools.ts';
 import { nodeUrl, renderNode } from './render.ts';
 

@@ -5,7 +5,8 @@ import { filterTables } from '../odata/properties.ts';
 import type { PoolRow } from '../store/rows.ts';
 import { durationMicros, etagOf, httpDate, isoTime } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
-import { poolPatchShape, poolPropertiesShape, poolResizeShape, poolShape, type PoolSpec } from '../wire/specs.ts';
+import { poolPatchShape, poolPropertiesShape, poolResizeShape, poolShape } from '../wire/pool-specs.ts';
+import type { PoolSpec } from '../wire/specs.ts';
 import { checkFormula, defaultInterval } from './formula.ts';
 import { renderPool, renderResourceStats, renderUsageStats } from './render.ts';
 

@@ -6,7 +6,8 @@ import type { ScheduleRow } from '../store/rows.ts';
 import type { ScheduleColumns } from '../store/schedules.ts';
 import { etagOf, httpDate, parseTime, type Micros } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
-import { schedulePatchShape, schedulePutShape, scheduleShape, type ScheduleSpec } from '../wire/specs.ts';
+import { schedulePatchShape, schedulePutShape, scheduleShape } from '../wire/schedule-specs.ts';
+import type { ScheduleSpec } from '../wire/specs.ts';
 import { checkNewId, withDefaults } from './create-job.ts';
 import { renderJob, renderSchedule, type JobTotals } from './render.ts';
 

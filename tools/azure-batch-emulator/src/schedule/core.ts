@@ -139,13 +139,13 @@ export class Core {
   }
 
   /** Ends start, preparation and release tasks, of a node or of a job; they start over if they are wanted again. */
-  interruptSide(which: { readonly seat?: Seat; readonly job?: number }): readonly Promise<unknown>[] {
+  interruptSide(which: { readonly seat?: Seat; readonly job?: number }): readonly SideRun[] {
     const hit = [...this.side].filter(({ seat, job }) => seat === which.seat || job === which.job);
     for (const side of hit) {
       side.interrupted = true;
       side.run.stop();
     }
-    return hit.map(({ ended }) => ended);
+    return hit;
   }
 
   /** A timer that a stop cancels. */

@@ -300,7 +300,7 @@ export class Fleet {
     const verdict = verdictOf(option);
     const runs = [...seat.runs];
     if (verdict !== undefined) for (const task of runs) this.#core.interrupt(task, verdict);
-    const sides = this.#core.interruptSide({ seat });
+    const sides = this.#core.interruptSide({ seat }).map((side) => side.ended);
     const ended = runs.map((task) => this.#core.live.get(task)?.ended ?? Promise.resolve());
     void Promise.all([...ended, ...sides]).then(() =>
       this.#core.after(downMs, () => {
