@@ -1,6 +1,11 @@
 """Settings of all tests."""
 
 import pytest
+from hypothesis import settings
+
+# A property that takes long on a busy machine is not false.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
