@@ -140,4 +140,9 @@ export const migrations: readonly string[] = [
     cpu_time INTEGER NOT NULL, succeeded INTEGER NOT NULL, failed INTEGER NOT NULL, retries INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // Lists go by number within a job or an account: without these the planner sorts all of it for every page.
+  `
+  CREATE INDEX tasks_by_job ON tasks (job);
+  CREATE INDEX jobs_by_account ON jobs (account);
+  `,
 ];

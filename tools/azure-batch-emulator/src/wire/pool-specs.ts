@@ -4,10 +4,8 @@ import { between, dateTime, type Shortest } from './schedule-specs.ts';
 import {
   anything,
   boolean,
-  duration,
   identifier,
   integer,
-  invalid,
   lacking,
   list,
   object,
