@@ -18,7 +18,7 @@ import { createScheduledJob } from './ops/create-job.ts';
 import { checkCgroup } from './run/cgroup.ts';
 import { findRuntime, removeContainers, type ContainerRuntime } from './run/containers.ts';
 import { killLeftovers } from './run/leftovers.ts';
-import { findProgram } from './run/limits.ts';
+import { findProgram, GroupWatch } from './run/limits.ts';
 import { StorageClient } from './run/storage.ts';
 import { Clock } from './schedule/clock.ts';
 import { Core } from './schedule/core.ts';
@@ -157,6 +157,7 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
       images: Object.entries(config.containerImages).map(([pattern, image]) => ({ pattern, ...image })),
       runtime: () => (runtime ??= findRuntime(config.containerRuntime, runtimePath)),
       limits: config.taskLimits,
+      watch: new GroupWatch(),
       prlimit: findProgram('prlimit', plainEnvironment.PATH, '/'),
       cgroup,
       nodeEnvironment,

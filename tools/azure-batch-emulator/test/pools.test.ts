@@ -151,6 +151,22 @@ describe('a pool', () => {
       (await client.computeNode.list('nodes')).find(({ state }) => state === 'idle'),
     );
     const id = node.id ?? '';
+    const verb = (name: string) =>
+      fetch(`${emulator.endpoints['batch'] ?? ''}/pools/nodes/nodes/${id}/${name}?api-version=2025-06-01`, {
+        method: 'POST',
+        headers: { authorization: 'Bearer x' },
+      }).then(({ status }) => status);
+    const becomes = (state: string) =>
+      until(`the node to be ${state}`, async () =>
+        (await client.computeNode.get('nodes', id)).state === state ? true : undefined,
+      );
+    expect(await verb('start')).toBe(409);
+    expect(await verb('deallocate')).toBe(202);
+    await becomes('deallocated');
+    expect(await verb('start')).toBe(202);
+    await becomes('idle');
+    await client.computeNode.reimage('nodes', id);
+    await becomes('idle');
     await client.computeNode.addUser('nodes', id, { name: 'me', password: 'x', isAdmin: true });
     expect(await refused(client.computeNode.addUser('nodes', id, { name: 'me' }))).toBe('409 NodeUserExists');
     await client.computeNode.updateUser('nodes', id, 'me', { sshPublicKey: 'ssh-rsa x' });

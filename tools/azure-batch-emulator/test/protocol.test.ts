@@ -169,6 +169,94 @@ describe('bodies', () => {
   });
 });
 
+describe('bodies of schedules, pools and jobs with tasks of their own', () => {
+  const spec = '"jobSpecification":{"poolInfo":{"poolId":"p"}}';
+  it.each([
+    ['/jobschedules', '{"id":"s"}', 'MissingRequiredProperty', 'jobSpecification'],
+    ['/jobschedules', '{"id":"s","jobSpecification":{}}', 'MissingRequiredProperty', 'jobSpecification.poolInfo'],
+    [
+      '/jobschedules',
+      `{"id":"s","schedule":{"recurrenceInterval":"PT1S"},${spec}}`,
+      'InvalidPropertyValue',
+      'schedule.recurrenceInterval',
+    ],
+    [
+      '/jobschedules',
+      `{"id":"s","schedule":{"startWindow":"x"},${spec}}`,
+      'InvalidPropertyValue',
+      'schedule.startWindow',
+    ],
+    [
+      '/jobschedules',
+      `{"id":"s","schedule":{"doNotRunUntil":"tomorrow"},${spec}}`,
+      'InvalidPropertyValue',
+      'schedule.doNotRunUntil',
+    ],
+    [
+      '/jobschedules',
+      `{"id":"s","schedule":{"doNotRunUntil":"2030-01-01T00:00:00Z","doNotRunAfter":"2029-01-01T00:00:00Z"},${spec}}`,
+      'InvalidPropertyValue',
+      'schedule.doNotRunAfter',
+    ],
+    [
+      '/jobschedules',
+      '{"id":"s","jobSpecification":{"poolInfo":{"poolId":"p"},"jobReleaseTask":{"commandLine":"x"}}}',
+      'InvalidPropertyValue',
+      'jobSpecification.jobReleaseTask',
+    ],
+    [
+      '/jobs',
+      '{"id":"a","poolInfo":{"poolId":"p"},"jobManagerTask":{"commandLine":"x"}}',
+      'MissingRequiredProperty',
+      'jobManagerTask.id',
+    ],
+    [
+      '/jobs',
+      '{"id":"a","poolInfo":{"poolId":"p"},"jobPreparationTask":{"commandLine":"x"},"jobReleaseTask":{"commandLine":"x","maxWallClockTime":"PT1H"}}',
+      'InvalidPropertyValue',
+      'jobReleaseTask.maxWallClockTime',
+    ],
+    ['/pools', '{"id":"a","vmSize":"x","startTask":{}}', 'MissingRequiredProperty', 'startTask.commandLine'],
+    [
+      '/pools',
+      '{"id":"a","vmSize":"x","enableAutoScale":true,"autoScaleFormula":"1","targetDedicatedNodes":1}',
+      'InvalidAutoScalingSettings',
+      'targetDedicatedNodes',
+    ],
+    [
+      '/pools',
+      '{"id":"a","vmSize":"x","enableAutoScale":true,"autoScaleFormula":"1","autoScaleEvaluationInterval":"PT1M"}',
+      'InvalidPropertyValue',
+      'autoScaleEvaluationInterval',
+    ],
+    ['/pools', '{"id":"a","vmSize":"x","resizeTimeout":"PT1M"}', 'InvalidPropertyValue', 'resizeTimeout'],
+  ])('%s %s', async (path, body, code, property) => {
+    const answer = await raw('POST', `${path}?${v}`, body);
+    const error = JSON.parse(answer.text) as { code: string; values: { key: string; value: string }[] };
+    expect([answer.status, error.code, error.values.find(({ key }) => key === 'PropertyName')?.value]).toEqual([
+      400,
+      code,
+      property,
+    ]);
+  });
+
+  it.each([
+    ['POST', '/pools', '{"id":"a","vmSize":"x","mountConfiguration":[{}]}', 'mounts'],
+    ['POST', '/pools', '{"id":"a","vmSize":"x","certificateReferences":[{}]}', 'certificates'],
+    ['POST', '/jobs', '{"id":"a","poolInfo":{"autoPoolSpecification":{},"poolId":"p"}}', 'auto-pools'],
+    ['POST', '/certificates', '{}', 'certificates'],
+    ['GET', '/applications', undefined, 'application packages'],
+    ['GET', '/pools/p/nodes/n/rdp', undefined, 'Windows'],
+  ])('%s %s %s is refused by name', async (method, path, body, what) => {
+    const answer = await raw(method, `${path}?${v}`, body);
+    expect([answer.status, answer.text.includes('NotImplementedByEmulator'), answer.text.includes(what)]).toEqual([
+      501,
+      true,
+      true,
+    ]);
+  });
+});
+
 describe('entities', () => {
   it('have ETags that conditions hold against', async () => {
     await client.job.add({
@@ -274,6 +362,28 @@ describe('faults', () => {
     emulator.faults.arm({ point: 'request', match: { op: 'Task_Add' }, action: { kind: 'status', when: 'after' } });
     expect((await raw('POST', path, '{"id":"f1","commandLine":"x"}')).status).toBe(503);
     expect((await raw('GET', `/jobs/list/tasks/f1?${v}`)).status).toBe(200);
+  });
+
+  it('fail single items of a collection, which the others do not mind', async () => {
+    emulator.faults.arm({ point: 'task.add', match: { task: 'c2' }, action: { kind: 'fail', code: 'ServerBusy' } });
+    const body = JSON.stringify({ value: ['c1', 'c2', 'c3'].map((id) => ({ id, commandLine: 'x' })) });
+    const answer = await raw('POST', `/jobs/list/addtaskcollection?${v}`, body);
+    const { value } = JSON.parse(answer.text) as {
+      value: { taskId: string; status: string; error?: { code: string } }[];
+    };
+    expect([
+      answer.status,
+      value.map(({ taskId, status, error }) => [taskId, status.toLowerCase(), error?.code]),
+    ]).toEqual([
+      200,
+      [
+        ['c1', 'success', undefined],
+        ['c2', 'servererror', 'ServerBusy'],
+        ['c3', 'success', undefined],
+      ],
+    ]);
+    expect((await raw('GET', `/jobs/list/tasks/c2?${v}`)).status).toBe(404);
+    expect((await raw('GET', `/jobs/list/tasks/c3?${v}`)).status).toBe(200);
   });
 
   it('cut the connection before, after or within the answer', async () => {

@@ -49,58 +49,84 @@ export function withLimits(
   return ['/bin/sh', '-c', `${commands.join('')}exec "$@"`, 'sh', ...argv];
 }
 
-interface Usage {
-  /** Resident bytes. */
-  readonly memory: number;
-  /** Microseconds of the leader and what it waited for. */
-  readonly cpu: number;
-}
-
 const pageBytes = 4096;
 const microsPerTick = 10_000;
 
-/** What a process group uses now (Linux; proc(5)); nothing elsewhere. */
-export function usageOf(pgid: number): Usage {
-  let memory = 0;
-  let cpu = 0;
+/** Fields of a process's stat after its name (proc(5)); undefined when it is gone or there is no /proc. */
+function statOf(pid: number | string): readonly string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Processor time of a process and what it waited for, in microseconds. */
+function cpuOf(pid: number): number {
+  const fields = statOf(pid);
+  return fields === undefined ? 0 : [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0) * microsPerTick;
+}
+
+/** Resident bytes per process group. */
+function memoryByGroup(): ReadonlyMap<number, number> {
+  const groups = new Map<number, number>();
   let pids: string[] = [];
   try {
     pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   } catch {
-    return { memory, cpu };
+    return groups;
   }
   for (const pid of pids) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      if (Number(fields[2]) !== pgid) continue;
-      memory += Number(fields[21]) * pageBytes;
-      if (Number(pid) === pgid) cpu = [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0) * microsPerTick;
-    } catch {
-      // It ended while we looked.
-    }
+    const fields = statOf(pid);
+    if (fields === undefined) continue;
+    const pgid = Number(fields[2]);
+    groups.set(pgid, (groups.get(pgid) ?? 0) + Number(fields[21]) * pageBytes);
   }
-  return { memory, cpu };
+  return groups;
 }
 
-/** Looks at a running group: calls `exceeded` once when it uses more memory than it may. Returns the end of the watch. */
-export function watchGroup(
-  pgid: number,
-  limits: TaskLimits,
-  exceeded: () => void,
-  everyMs = limits.memoryBytes === undefined ? 1000 : 100,
-): () => number {
-  let cpu = 0;
-  const timer = setInterval(() => {
-    const usage = usageOf(pgid);
-    cpu = Math.max(cpu, usage.cpu);
-    if (limits.memoryBytes === undefined || usage.memory <= limits.memoryBytes) return;
-    clearInterval(timer);
-    exceeded();
-  }, everyMs);
-  timer.unref();
-  return () => {
-    clearInterval(timer);
-    return cpu;
-  };
+interface Watched {
+  readonly memoryBytes: number | undefined;
+  readonly exceeded: () => void;
+  cpu: number;
+}
+
+/**
+ * Looks at all running process groups together: every 100 ms at the memory of those that have a limit, once a second at the
+ * leaders' processor time. Linux; elsewhere it sees nothing.
+ */
+export class GroupWatch {
+  readonly #groups = new Map<number, Watched>();
+  #timer: NodeJS.Timeout | undefined;
+  #turn = 0;
+
+  /** Calls `exceeded` once when the group uses more memory than it may. Returns the end of the watch: microseconds of processor time. */
+  watch(pgid: number, memoryBytes: number | undefined, exceeded: () => void): () => number {
+    const group: Watched = { memoryBytes, exceeded, cpu: 0 };
+    this.#groups.set(pgid, group);
+    if (this.#timer === undefined) {
+      this.#timer = setInterval(() => this.#look(), 100);
+      this.#timer.unref();
+    }
+    return () => {
+      if (this.#groups.get(pgid) === group) this.#groups.delete(pgid);
+      if (this.#groups.size === 0) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+      }
+      return group.cpu;
+    };
+  }
+
+  #look(): void {
+    this.#turn += 1;
+    const limited = [...this.#groups].filter(([, { memoryBytes }]) => memoryBytes !== undefined);
+    const memory = limited.length === 0 ? undefined : memoryByGroup();
+    for (const [pgid, group] of limited) {
+      if ((memory?.get(pgid) ?? 0) > (group.memoryBytes ?? Infinity)) group.exceeded();
+    }
+    if (this.#turn % 10 !== 0) return;
+    for (const [pgid, group] of this.#groups) group.cpu = Math.max(group.cpu, cpuOf(pgid));
+  }
 }

@@ -10,7 +10,7 @@ import type { ContainerRuntime } from './containers.ts';
 import { TaskFailureError } from './failure.ts';
 import { resolveIdentity, type Identities } from './identities.ts';
 import { markerName } from './leftovers.ts';
-import { watchGroup, type TaskLimits } from './limits.ts';
+import type { GroupWatch, TaskLimits } from './limits.ts';
 import { uploadOutputFiles } from './output-files.ts';
 import { killGroup, launch, startTimeOf } from './process.ts';
 import { planProcess, type ProcessPlan } from './plan.ts';
@@ -36,6 +36,7 @@ export interface RunServices {
   readonly images: readonly ContainerImage[];
   readonly runtime: () => Promise<ContainerRuntime | undefined>;
   readonly limits: TaskLimits;
+  readonly watch: GroupWatch;
   readonly prlimit: string | undefined;
   /** Folder of the control groups of tasks (cgroup v2), if they get any. */
   readonly cgroup: string | undefined;
@@ -183,9 +184,8 @@ export class TaskRun {
       const signal = (fault['signal'] ?? 'SIGKILL') as NodeJS.Signals;
       timers.push(setTimeout(() => killGroup(pgid, signal), numberOf(fault, 'afterMs', 0)));
     }
-    const { memoryBytes, ...others } = this.#services.limits;
-    const watched = plan.limitsMemory ? others : { ...others, memoryBytes };
-    const unwatch = watchGroup(pgid, watched, () => this.#kill(pgid));
+    const memoryBytes = plan.limitsMemory ? undefined : this.#services.limits.memoryBytes;
+    const unwatch = this.#services.watch.watch(pgid, memoryBytes, () => this.#kill(pgid));
     return () => {
       timers.forEach((timer) => clearTimeout(timer));
       return unwatch();
