@@ -123,8 +123,15 @@ export class AuditLog {
       const last = lines.at(-1);
       if (last === undefined) return [];
       const next = { ...head, sequence: last.sequence, hash: last.hash };
-      const { outcome } = await this.#rows.appendTogether(lines.map(toRow), { row: toHeadRow(next), etag });
-      if (outcome === 'done') return lines;
+      try {
+        const { outcome } = await this.#rows.appendTogether(lines.map(toRow), { row: toHeadRow(next), etag });
+        if (outcome === 'done') return lines;
+      } catch (error) {
+        // An answer that was lost leaves open whether the lines are there: the hash of the last one tells.
+        if ((error as { readonly retryable?: unknown }).retryable !== true) throw error;
+        const there = await this.#rows.get(last.day, rowKeyOf(last.sequence));
+        if (there !== undefined && lineOf(there).hash === last.hash) return lines;
+      }
     }
     throw new AuditBusyError(`no place for a line of the audit in ${maxTries} tries`);
   }
@@ -144,6 +151,8 @@ export class AuditLog {
       if (before === undefined) return { head: opened(day, genesis), etag: undefined };
       const { head } = before;
       // A replica whose clock runs ahead may have begun a later day: the chain goes on there.
+      // Begun by another replica between the two looks: never may a day be closed by itself.
+      if (head.day === day) continue;
       if (head.day > day) day = head.day;
       else if (head.closedBy !== '' && head.closedBy !== day) day = head.closedBy;
       else if (head.closedBy === day || (await this.#close(before, day)))

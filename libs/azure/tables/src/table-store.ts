@@ -41,6 +41,9 @@ export type InsertOutcome = { readonly outcome: 'created'; readonly etag: string
 export type ReplaceOutcome =
   { readonly outcome: 'replaced'; readonly etag: string } | { readonly outcome: 'changed' | 'absent' };
 
+/** The client waits for ever for an answer that never comes; whether the transaction was done is unknown then. */
+const transactionTimeoutMs = 5_000;
+
 /** Text as an OData literal: `'O''Neil'`. */
 export function filterText(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
@@ -130,9 +133,14 @@ export class TableStore {
       ...rows.map((row): TransactionAction => ['create', toEntity(row)]),
     ];
     try {
-      await this.#call(() => this.#client.submitTransaction(actions));
+      const options = { abortSignal: AbortSignal.timeout(transactionTimeoutMs) };
+      await this.#call(() => this.#client.submitTransaction(actions, options));
       return { outcome: 'done' };
     } catch (error) {
+      if (error instanceof Error && error.name === 'AbortError') {
+        const message = `no answer to a transaction in ${transactionTimeoutMs} ms`;
+        throw new TableError(this.table, 'Timeout', 0, message, undefined, error);
+      }
       if (!(error instanceof TableError)) throw error;
       if (error.status === 412 || error.code === 'EntityAlreadyExists') return { outcome: 'changed' };
       throw error;
