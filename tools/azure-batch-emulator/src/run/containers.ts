@@ -3,7 +3,7 @@ import type { ContainerSettings } from '../wire/specs.ts';
 import { splitCommandLine } from './argv.ts';
 import type { TaskPlace } from './environment.ts';
 import { TaskFailureError } from './failure.ts';
-import { findProgram } from './limits.ts';
+import { findProgram, type TaskLimits } from './limits.ts';
 
 /** Label of every container of one emulator's state, so that a next life finds what this one left behind. */
 const label = 'azure-batch-emulator.instance';
@@ -35,6 +35,17 @@ export function invalidContainer(image: string, reason: string): TaskFailureErro
   return new TaskFailureError('UserError', 'ContainerInvalidSettings', message, { Message: reason, ImageName: image });
 }
 
+/** A task's limits as the runtime holds them inside the container. */
+function limitFlags({ memoryBytes, openFiles, processes, cpuSeconds, fileBytes }: TaskLimits): readonly string[] {
+  return [
+    ...(memoryBytes === undefined ? [] : ['--memory', `${memoryBytes}b`]),
+    ...(processes === undefined ? [] : ['--pids-limit', String(processes)]),
+    ...(openFiles === undefined ? [] : ['--ulimit', `nofile=${openFiles}`]),
+    ...(cpuSeconds === undefined ? [] : ['--ulimit', `cpu=${cpuSeconds}`]),
+    ...(fileBytes === undefined ? [] : ['--ulimit', `fsize=${fileBytes}`]),
+  ];
+}
+
 /**
  * The command that runs a task's command in a container: the node's directories at their own paths, the environment by
  * name (so that no value shows in a process list), removed when it ends.
@@ -47,6 +58,7 @@ export function containerArgv(
   environment: Readonly<Record<string, string>>,
   name: string,
   instance: string,
+  limits: TaskLimits = {},
 ): readonly string[] {
   const inImage = settings.workingDirectory === 'containerimagedefault';
   return [
@@ -54,6 +66,7 @@ export function containerArgv(
     '--volume', `${place.nodeRoot}:${place.nodeRoot}`,
     ...(inImage ? [] : ['--workdir', place.workingDirectory]),
     ...Object.keys(environment).filter((key) => key !== 'PATH').flatMap((key) => ['--env', key]),
+    ...limitFlags(limits),
     ...splitCommandLine(settings.containerRunOptions ?? ''),
     settings.imageName, ...argv,
   ]; // prettier-ignore

@@ -27,22 +27,29 @@ function wordsOf(commandLine: string): readonly string[] {
   }
 }
 
+interface Contained {
+  readonly argv: readonly string[];
+  readonly kill: () => void;
+  /** Whether a container holds the limits. */
+  readonly limited: boolean;
+}
+
 /** The container's command, or the local command that the configuration maps the image to. @throws TaskFailureError */
 async function inContainer(
   services: RunServices,
   request: RunRequest,
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
-): Promise<{ readonly argv: readonly string[]; readonly kill: () => void }> {
+): Promise<Contained> {
   const settings = request.task.containerSettings;
-  if (settings === undefined) return { argv, kill: () => undefined };
+  if (settings === undefined) return { argv, kill: () => undefined, limited: false };
   const image = imageFor(services.images, settings.imageName);
   if (image !== undefined) {
     if (settings.workingDirectory === 'containerimagedefault') {
       const reason = 'the image is mapped to a local command, which has no working directory of its own';
       throw invalidContainer(settings.imageName, reason);
     }
-    return { argv: [...image.command, ...argv], kill: () => undefined };
+    return { argv: [...image.command, ...argv], kill: () => undefined, limited: false };
   }
   const runtime = await services.runtime();
   if (runtime === undefined) {
@@ -54,8 +61,18 @@ async function inContainer(
   const name = `azure-batch-emulator-${randomUUID()}`;
   try {
     return {
-      argv: containerArgv(runtime, settings, argv, request.place, environment, name, services.instance),
+      argv: containerArgv(
+        runtime,
+        settings,
+        argv,
+        request.place,
+        environment,
+        name,
+        services.instance,
+        services.limits,
+      ),
       kill: () => void removeContainer(runtime, name),
+      limited: true,
     };
   } catch (error) {
     if (error instanceof CommandLineError) throw invalidContainer(settings.imageName, error.message);
@@ -73,7 +90,7 @@ export async function planProcess(
   if (words[0] === undefined || words[0] === '') throw programNotFound('');
   const contained = await inContainer(services, request, words, environment);
   const { limits, prlimit, cgroup } = services;
-  let argv = withLimits(contained.argv, limits, prlimit);
+  let argv = contained.limited ? contained.argv : withLimits(contained.argv, limits, prlimit);
   let group: TaskGroup | undefined;
   const wrapped = argv !== contained.argv || cgroup !== undefined;
   const [program = ''] = contained.argv;
@@ -88,7 +105,7 @@ export async function planProcess(
   }
   return {
     argv,
-    limitsMemory: group?.limitsMemory ?? false,
+    limitsMemory: contained.limited || (group?.limitsMemory ?? false),
     kill: () => {
       group?.kill();
       contained.kill();

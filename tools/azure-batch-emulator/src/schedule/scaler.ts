@@ -45,12 +45,13 @@ export class Scaler {
     const { store, stamps, options } = this.#core;
     const machine = this.#machine.measure(options.dataDirectory);
     store.transaction(() => {
-      for (const pool of store.pools.all()) {
-        const at = stamps.next();
-        const metrics = { ...machine, ...this.#present(pool) };
-        store.accounting.addSample(pool.seq, { at, metrics }, at - keptMicros);
-      }
+      for (const pool of store.pools.all()) this.#sample(pool, stamps.next(), machine);
     });
+  }
+
+  #sample(pool: PoolRow, at: Micros, machine: Readonly<Record<string, number>>): void {
+    const metrics = { ...machine, ...this.#present(pool) };
+    this.#core.store.accounting.addSample(pool.seq, { at, metrics }, at - keptMicros);
   }
 
   /** Metrics that are counted now. */
@@ -93,10 +94,15 @@ export class Scaler {
 
   /** Evaluates what is due and resizes the pools that want it; one that is still resizing goes on to its new targets. */
   due(now: Micros): void {
-    const { store, stamps } = this.#core;
+    const { store, stamps, options } = this.#core;
     for (const pool of store.pools.toScale(now)) {
       const { formula, scale_interval: interval } = pool;
       if (formula === null || interval === null) continue;
+      // A new pool's first evaluation would have nothing to look at, and the next one may be far.
+      if (store.accounting.samples(pool.seq).length === 0) {
+        const machine = this.#machine.measure(options.dataDirectory);
+        store.transaction(() => this.#sample(pool, stamps.next(), machine));
+      }
       const { run, stored } = this.evaluate(pool, formula);
       store.transaction(() => {
         store.pools.scaled(pool.seq, JSON.stringify(stored), now + interval);

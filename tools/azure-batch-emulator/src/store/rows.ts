@@ -77,7 +77,6 @@ export interface JobRow {
   readonly s_succeeded: number;
   readonly s_failed: number;
   readonly schedule: number | null;
-  readonly scheduling_error: string | null;
   readonly wall_time: number;
   readonly wait_time: number;
   readonly cpu_time: number;

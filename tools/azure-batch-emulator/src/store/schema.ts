@@ -89,7 +89,6 @@ export const migrations: readonly string[] = [
   ALTER TABLE nodes ADD COLUMN errors TEXT;
 
   ALTER TABLE jobs ADD COLUMN schedule INTEGER;
-  ALTER TABLE jobs ADD COLUMN scheduling_error TEXT;
   ALTER TABLE jobs ADD COLUMN wall_time INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE jobs ADD COLUMN wait_time INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE jobs ADD COLUMN cpu_time INTEGER NOT NULL DEFAULT 0;
