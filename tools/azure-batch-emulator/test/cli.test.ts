@@ -127,6 +127,7 @@ describe('the command', () => {
       pools: [pool],
       containerImages: { 'mapped:*': { env: { A: 'image', B: 'image' }, command: ['/usr/bin/env', 'WRAPPED=yes'] } },
       containerRuntime: docker,
+      taskLimits: { memoryBytes: 1_000_000_000, openFiles: 99 },
     });
     const client = clientFor(endpoints.batch);
     await client.job.add({ id: 'job', poolInfo: { poolId: 'pool' } });
@@ -149,7 +150,7 @@ describe('the command', () => {
     );
     const line = /^run .*$/m.exec(readFileSync(at('docker.log'), 'utf8'))?.[0] ?? '';
     expect(line).toMatch(
-      /^run --rm --name azure-batch-emulator-\S+ --label \S+ --volume \S+ --workdir \S+\/wd .*--env AZ_BATCH_TASK_ID .*--cpus 1 some\/image:1 sleep 300$/,
+      /^run --rm --name azure-batch-emulator-\S+ --label \S+ --volume \S+ --workdir \S+\/wd .*--env AZ_BATCH_TASK_ID .*--memory 1000000000b --ulimit nofile=99 --cpus 1 some\/image:1 sleep 300$/,
     );
     await client.task.terminate('job', 'docker');
     await completed(client, 'job', 'docker');

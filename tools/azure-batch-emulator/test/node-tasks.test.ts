@@ -142,6 +142,33 @@ describe('job preparation and release tasks', () => {
     await until('the preparation to have run again', async () => (linesOf('beside').length === 2 ? true : undefined));
   });
 
+  it('end a job that is deleted past its wall clock as any other', async () => {
+    await client.job.add({
+      id: 'late',
+      poolInfo: { poolId: 'pool' },
+      constraints: { maxWallClockTime: 'PT0.4S' },
+      jobPreparationTask: { commandLine: '/bin/true' },
+      jobReleaseTask: { commandLine: sh(`while ! test -e ${file('late')}; do sleep 0.02; done`) },
+    });
+    await client.task.add('late', { id: 't', commandLine: '/bin/true' });
+    await completed(client, 'late', 't');
+    await client.job.deleteMethod('late');
+    await until('the release task to run', async () =>
+      (await status('late')).some(({ jobReleaseTaskExecutionInfo }) => jobReleaseTaskExecutionInfo?.state === 'running')
+        ? true
+        : undefined,
+    );
+    const { creationTime } = await client.job.get('late');
+    await until('its wall clock to pass', async () =>
+      Date.now() > (creationTime?.getTime() ?? 0) + 600 ? true : undefined,
+    );
+    expect((await client.job.get('late')).state).toBe('deleting');
+    writeFileSync(file('late'), '');
+    await until('the job to be gone', async () =>
+      (await refused(client.job.get('late'))) === '404 JobNotFound' ? true : undefined,
+    );
+  });
+
   it('are told apart when a job has none, and go together', async () => {
     await client.job.add({ id: 'plain', poolInfo: { poolId: 'pool' } });
     expect(await refused(status('plain'))).toBe('409 JobPreparationTaskOrReleaseTaskNotSpecified');

@@ -3,7 +3,7 @@ import { badQuery, filterOf, listReply, pageOf, pick, selectOf } from '../http/l
 import { matches } from '../odata/compile.ts';
 import { filterTables } from '../odata/properties.ts';
 import { isoTime, parseTime, type Micros } from '../time.ts';
-import { renderJobStats, renderResourceStats, renderUsageStats } from './render.ts';
+import { renderJobStats, renderResourceStats, renderUsageStats } from './render-stats.ts';
 
 const image = (
   publisher: string,

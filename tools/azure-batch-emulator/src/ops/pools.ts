@@ -8,7 +8,8 @@ import { refusal } from '../wire/errors.ts';
 import { poolPatchShape, poolPropertiesShape, poolResizeShape, poolShape } from '../wire/pool-specs.ts';
 import type { PoolSpec } from '../wire/specs.ts';
 import { checkFormula, defaultInterval } from './formula.ts';
-import { renderPool, renderResourceStats, renderUsageStats } from './render.ts';
+import { renderPool } from './render.ts';
+import { renderResourceStats, renderUsageStats } from './render-stats.ts';
 
 export function poolOf(backend: Backend, call: Call): PoolRow {
   const row = backend.store.pools.find(call.account, param(call, 'pool'));

@@ -9,7 +9,8 @@ import { refusal } from '../wire/errors.ts';
 import { schedulePatchShape, schedulePutShape, scheduleShape } from '../wire/schedule-specs.ts';
 import type { ScheduleSpec } from '../wire/specs.ts';
 import { checkNewId, withDefaults } from './create-job.ts';
-import { renderJob, renderSchedule, type JobTotals } from './render.ts';
+import { renderJob, renderSchedule } from './render.ts';
+import type { JobTotals } from './render-stats.ts';
 
 export function scheduleOf(backend: Backend, call: Call): ScheduleRow {
   const row = backend.store.schedules.find(call.account, param(call, 'schedule'));

@@ -1,43 +1,13 @@
-import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { numberOf, textOf } from '../faults.ts';
 import { nodeRootOf } from '../run/environment.ts';
 import type { NodeRow, PoolRow } from '../store/rows.ts';
 import type { JobSpec, PoolSpec } from '../wire/specs.ts';
-import type { Core, Seat, Verdict } from './core.ts';
-import { taskEnded } from './decide.ts';
+import type { Core, Seat } from './core.ts';
+import { nodeId, resizeError, verdictOf } from './node-rules.ts';
 import type { NodeWork, WorkResult } from './node-work.ts';
 import { roomFor } from './quotas.ts';
-
-/** A node's id, as pools of virtual machines name theirs; the time makes it new after every boot from nothing. */
-function nodeId(pool: PoolRow, ordinal: number, dedicated: boolean, now: number): string {
-  const hash = createHash('sha256').update(`${pool.account}/${pool.seq}/${ordinal}/${now}`).digest('hex');
-  return `tvmps_${hash.slice(0, 32)}_${dedicated ? 'd' : 'p'}`;
-}
-
-function verdictOf(option: string): Verdict | undefined {
-  if (option === 'terminate') return { kind: 'end', failure: taskEnded };
-  return option === 'requeue' ? { kind: 'requeue' } : undefined;
-}
-
-export interface ResizeError {
-  readonly code: string;
-  readonly message: string;
-}
-
-const resizeErrors = {
-  AccountCoreQuotaReached: 'The specified account has reached core quota',
-  AccountLowPriorityCoreQuotaReached: 'The specified account has reached low priority core quota',
-  AllocationFailed: 'Desired number of dedicated nodes could not be allocated',
-  AllocationTimedout: 'Desired number of nodes could not be allocated as the resize timeout was reached',
-  ResizeStopped: 'Desired number of nodes could not be allocated as the resize was stopped',
-} as const;
-
-function resizeError(code: string): ResizeError {
-  const known = Object.hasOwn(resizeErrors, code) ? resizeErrors[code as keyof typeof resizeErrors] : undefined;
-  return { code, message: known ?? 'The resize of the pool failed' };
-}
 
 /** How a node comes back: what of the job preparations on it is done again. */
 type Comeback = 'reboot' | 'reimage';

@@ -146,12 +146,13 @@ export class Jobs {
     this.#db.run('DELETE FROM jobs WHERE seq = ?', seq);
   }
 
+  /** A job that is going away has no deadline any more. */
   pastDeadline(now: Micros): JobRow[] {
-    return this.#db.all('SELECT * FROM jobs WHERE deadline <= ?', now) as JobRow[];
+    return this.#db.all(`SELECT * FROM jobs WHERE deadline <= ? AND state <> 'deleting'`, now) as JobRow[];
   }
 
   nextDeadline(): Micros | undefined {
-    const row = this.#db.one('SELECT min(deadline) AS at FROM jobs WHERE deadline IS NOT NULL');
+    const row = this.#db.one(`SELECT min(deadline) AS at FROM jobs WHERE deadline IS NOT NULL AND state <> 'deleting'`);
     return (row as { at: number | null }).at ?? undefined;
   }
 }
