@@ -113,7 +113,7 @@ export class TaskRun {
       this.#plan = plan;
       const launched = await launch(plan.argv, this.#request.place, environment);
       this.#pgid = launched.pgid;
-      this.#request.started(launched.pgid, startTimeOf(launched.pgid));
+      this.#announce(launched.pgid);
       if (this.#abort.signal.aborted) this.stop();
       const guard = this.#guard(launched.pgid, plan, () => (wallClock = true));
       exitCode = await launched.exited;
@@ -127,6 +127,16 @@ export class TaskRun {
       const stage = exitCode === undefined ? 'preProcessing' : 'upload';
       const failure = error instanceof TaskFailureError ? error.info : unexpected(error);
       return { ...(exitCode === undefined ? {} : { exitCode }), failure, stage, wallClock, cpu };
+    }
+  }
+
+  /** A process that could not be noted down must not live: nobody would find it again. */
+  #announce(pgid: number): void {
+    try {
+      this.#request.started(pgid, startTimeOf(pgid));
+    } catch (error) {
+      this.#kill(pgid);
+      throw error;
     }
   }
 

@@ -202,9 +202,18 @@ export class Dispatcher {
     this.#core.live.delete(live.task);
     live.seat.runs.delete(live.task);
     live.seat.used -= live.slots;
-    if (this.#core.stopping) return;
-    this.#core.guard(() => {
+    if (!this.#core.stopping) this.#takeIn(live, outcome);
+  }
+
+  /** Keeps what a run came to; where the disk does not take it now (it is full, say), again a second later. */
+  #takeIn(live: LiveRun, outcome: RunOutcome): void {
+    try {
       this.#core.store.transaction(() => this.#record(live, outcome));
+    } catch (error) {
+      this.#core.options.report('the end of a task could not be kept yet', error);
+      return this.#core.after(1000, () => this.#takeIn(live, outcome));
+    }
+    this.#core.guard(() => {
       this.#fleet.vacated(live.pool, live.seat);
       this.#jobs.settle(live.job);
       this.kick(live.pool);

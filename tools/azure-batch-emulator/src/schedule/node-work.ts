@@ -64,7 +64,12 @@ export class NodeWork {
     const key = `${work.job?.row.seq ?? 0}/${work.kind}/${work.seat.id}`;
     let running = this.#running.get(key);
     if (running === undefined) {
-      running = this.#run(work).finally(() => this.#running.delete(key));
+      running = this.#run(work)
+        .catch((error: unknown): WorkResult => {
+          this.#core.options.report(`the ${work.kind} task of a node failed`, error);
+          return 'interrupted';
+        })
+        .finally(() => this.#running.delete(key));
       this.#running.set(key, running);
     }
     return running;
