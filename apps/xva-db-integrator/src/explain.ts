@@ -15,8 +15,7 @@ export interface Explanation {
 /** What would become of a row now, without touching it. */
 export function explainRow(definition: string, state: RowState): Explanation {
   const { requestId } = state;
-  const reading =
-    state.row === undefined ? ({ outcome: 'invalid', reason: state.detail } as const) : readRequest(state.row);
+  const reading = readRequest(state.row);
   if (reading.outcome === 'invalid') {
     const settled = state.state === 'poison';
     const why = settled ? state.detail : reading.reason;

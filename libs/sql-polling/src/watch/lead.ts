@@ -34,7 +34,6 @@ export class Lead {
   #writtenAtMs = 0;
   #seen: { readonly etag: string; readonly atMs: number } | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  #term = 0;
 
   constructor(options: LeadOptions) {
     this.#options = options;
@@ -78,9 +77,9 @@ export class Lead {
     });
   }
 
-  /** Counts the times that this process took the lead: what it knew in an earlier one, another may have gone beyond. */
-  get term(): number {
-    return this.#term;
+  /** Whether this process still is the leader, as far as it knows. */
+  get isHeld(): boolean {
+    return this.#held !== undefined;
   }
 
   /** Lets the next one take over at once. */
@@ -121,7 +120,6 @@ export class Lead {
       this.#held = undefined;
       throw error;
     }
-    if (written !== undefined && this.#held === undefined) this.#term += 1;
     this.#held = written === undefined ? undefined : { value, etag: written };
     this.#writtenAtMs = atMs;
     this.#seen = undefined;
