@@ -48,6 +48,18 @@ export function createPublisherPort(publisher: EventPublisher): EventPublisherPo
   };
 }
 
+/** Where the hub is busy and does not say for how long. */
+const usualBusyMs = 4_000;
+const shortestBusyMs = 100;
+
+/** How long a hub that is busy (its throughput, or the namespace's quota, is used up) is to be left alone, in ms. */
+export function busyMs(error: unknown): number | undefined {
+  if (!(error instanceof HubError)) return undefined;
+  const isBusy = error.code === 'ServerBusyError' || error.code === 'QuotaExceededError';
+  const waitMs = error.retryAfterMs ?? (isBusy ? usualBusyMs : undefined);
+  return waitMs === undefined ? undefined : Math.max(shortestBusyMs, waitMs);
+}
+
 /**
  * Whose fault an adapter's error is. A statement that the server refuses may be one row's data (a conversion that
  * overflows); an event or blob that is too large is the row's for sure; an error that no adapter knows is a bug.

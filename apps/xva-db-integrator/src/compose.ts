@@ -21,7 +21,7 @@ import {
   type WatchSource,
 } from '@xva/sql-polling';
 import { Registry } from 'prom-client';
-import { blame, createPublisherPort, createRequestStore } from './adapters.ts';
+import { blame, busyMs, createPublisherPort, createRequestStore } from './adapters.ts';
 import type { IntegratorConfig } from './config.ts';
 import { createDetectionStore } from './detection-store.ts';
 import type { TickedSource } from './polling.ts';
@@ -160,6 +160,7 @@ export function compose(config: IntegratorConfig, logger: Logger): Composition {
       logger,
       leaseMs: definition.leaseSeconds * 1000,
       blame,
+      busyMs,
       crashPoint,
     };
     if (source instanceof OutboxSource) return { definition, source, detect };

@@ -18,6 +18,7 @@ const cursorSchema = z.object({
   life: z.string().nullable(),
   fingerprint: z.string(),
   tick: z.string().nullable(),
+  day: z.string().nullable().default(null),
   gap: z.object({ reason: z.string(), at: z.string() }).nullable(),
 }) satisfies z.ZodType<Cursor>;
 

@@ -15,7 +15,8 @@ export interface Explanation {
 /** What would become of a row now, without touching it. */
 export function explainRow(definition: string, state: RowState): Explanation {
   const { requestId } = state;
-  const reading = readRequest(state.row);
+  const reading =
+    state.row === undefined ? ({ outcome: 'invalid', reason: state.detail } as const) : readRequest(state.row);
   if (reading.outcome === 'invalid') {
     const settled = state.state === 'poison';
     const why = settled ? state.detail : reading.reason;

@@ -82,7 +82,7 @@ export const replayVerb: IntegratorVerb = {
       const { logger } = context;
       for (const { definition, source, detect } of chosen(composition, options['definition'])) {
         const { store, publisher } = detect;
-        for (const row of await source.published(range)) {
+        for await (const row of source.published(range)) {
           if (context.lifecycle.stopTaking.aborted) return;
           if (row.eventId === null) continue;
           const deps = { definition: definition.name, store, publisher, clock: systemClock, logger };

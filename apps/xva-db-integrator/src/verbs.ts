@@ -60,8 +60,10 @@ const onceVerb: IntegratorVerb = {
       const { stopTaking } = context.lifecycle;
       for (const station of chosen(composition, options['definition'])) {
         const { definition, source } = station;
-        if ('waitForLead' in source && !(await source.waitForLead((ms) => systemClock.sleep(ms, stopTaking)))) {
-          context.logger.info({ definition: definition.name }, 'another process leads this definition');
+        if ('waitForLead' in source) {
+          const leads = await source.waitForLead((ms) => systemClock.sleep(ms, stopTaking), stopTaking);
+          if (stopTaking.aborted) break;
+          if (!leads) context.logger.warn({ definition: definition.name }, 'another process leads this definition');
         }
         const outcomes: PollOutcome[] = [];
         const window = { ...definition.window, lengthMs: 0 };

@@ -1,7 +1,7 @@
-import { HubError } from '@xva/azure-event-hubs';
+import { HubBusyError, HubError, PublishError } from '@xva/azure-event-hubs';
 import { StorageError } from '@xva/azure-storage';
 import { SqlError } from '@xva/sql-polling';
-import { blame } from '../src/adapters.ts';
+import { blame, busyMs } from '../src/adapters.ts';
 
 describe('whose fault an error is', () => {
   it.each([
@@ -20,5 +20,20 @@ describe('whose fault an error is', () => {
     ['a bug', new TypeError('undefined is not a function'), 'row'],
   ])('%s', (_name, error, expected) => {
     expect(blame(error)).toBe(expected);
+  });
+});
+
+describe('how long a busy hub is left alone', () => {
+  const told = new HubBusyError('The namespace is being throttled. Please wait 7 seconds and try again.');
+  it.each([
+    ['as it says', told, 7_000],
+    ['as it says, through the publisher', new PublishError(told, []), 7_000],
+    ['for a while, when it does not say', new HubBusyError('the server is busy'), 4_000],
+    ['when the quota is used up', new HubError('QuotaExceededError', 'transient', ''), 4_000],
+    ['not less than a moment', new HubBusyError('try again in 0 ms'), 100],
+    ['not at all for another trouble', new HubError('DetachForcedError', 'transient', ''), undefined],
+    ['nor for another side', new SqlError('claim', { code: 'EREQUEST', number: 40501, message: '' }), undefined],
+  ])('%s', (_name, error, expected) => {
+    expect(busyMs(error)).toBe(expected);
   });
 });

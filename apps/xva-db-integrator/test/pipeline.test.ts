@@ -310,14 +310,34 @@ describe('the integrator as a process', () => {
     expect(await query('SELECT RequestId, Status FROM xva.RunRequest')).toEqual(before);
     const status = await ended(start(['status'], env));
     expect(status.out).toContain('"state":"follow, led by nobody"');
+    // What is new would fire; asking changes nothing, neither in the table nor in the ledger.
+    const fresh = await insertRow(40);
+    const explain = async () =>
+      (await ended(start(['explain'], env))).out
+        .trim()
+        .split('\n')
+        .map(
+          (line) => JSON.parse(line) as { requestId: string; fires: boolean; state: string; eventId: string | null },
+        );
+    const explained = await explain();
+    const firing = explained.filter(({ fires }) => fires);
+    expect(firing).toMatchObject([{ state: 'due', requestId: expect.stringContaining('"WATCHED","BASE","40"') }]);
+    expect(explained.filter(({ state }) => state === 'known')).toHaveLength(valid);
+    const ids = new Set(watched().map(({ id }) => id));
+    for (const one of explained.filter(({ state }) => state === 'known')) expect(ids).toContain(one.eventId);
+    expect(await explain()).toEqual(explained);
+    expect(ids).not.toContain(firing[0]?.eventId);
+    expect(await once(env)).toMatchObject({ code: 0 });
+    await until('the new row', () => watched().find(({ id }) => id === firing[0]?.eventId));
+    await query(`UPDATE xva.RunRequest SET Status = 2 WHERE RequestId = ${fresh}`);
     // Replaying publishes the same events again, under the same ids.
     const replay = ['replay', '--from', '2026-09-30', '--to', '2026-09-30'];
     const dry = await ended(start(replay, env));
-    expect(dry.out.trim().split('\n')).toHaveLength(valid);
+    expect(dry.out.trim().split('\n')).toHaveLength(valid + 1);
     const count = watched().length;
     expect(await ended(start([...replay, '--execute'], env))).toMatchObject({ code: 0 });
-    await until('the events again', () => (watched().length >= count + valid ? true : undefined));
-    expect(new Set(watched().map(({ id }) => id)).size).toBe(valid);
+    await until('the events again', () => (watched().length >= count + valid + 1 ? true : undefined));
+    expect(new Set(watched().map(({ id }) => id)).size).toBe(valid + 1);
     expect(await ended(start(['replay', '--from', '2026-13-01', '--to', '2026-09-30'], env))).toMatchObject({
       code: 2,
     });

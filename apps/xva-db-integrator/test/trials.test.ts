@@ -360,6 +360,17 @@ const hostile: readonly (readonly [string, string])[] = [
     'a detail query with WAITFOR behind it',
     `mode: outbox, details: { quotes: { sql: "SELECT 1;WAITFOR DELAY '00:10:00'" } }`,
   ],
+  ['a condition of two statements, no semicolon', `mode: query, start: now, sql: "SELECT 1 AS a DROP TABLE xva.Trade"`],
+  [
+    'a condition that writes under a WITH',
+    `mode: query, start: now, sql: "WITH t AS (SELECT 1 AS a) DELETE FROM xva.Trade"`,
+  ],
+  ['a condition that makes a table', `mode: query, start: now, sql: "SELECT 1 AS a INTO xva.Copy"`],
+  ['a condition whose comment has no end', `mode: query, start: now, sql: "SELECT 1 AS a /* "`],
+  [
+    'a detail query with WAITFOR behind it, no semicolon',
+    `mode: outbox, details: { quotes: { sql: "SELECT 1 AS [key] WAITFOR DELAY '00:10:00'" } }`,
+  ],
   ['an unknown time zone', `mode: outbox, schedule: { cron: "* * * * *", timezone: "Mars/Base" }`],
   ['a cron that never comes', `mode: outbox, schedule: { cron: "0 0 31 2 *" }`],
   ['a mode nobody has', `mode: cdc`],

@@ -152,10 +152,16 @@ export function modelReader(database: ModelDatabase, mode: Mode): ChangeReader {
         follow: String(mode === 'rowversion' ? bound() : database.version),
         life: String(database.life),
       }),
-    scan: (position, limit) => {
+    scan: (position, limit, until) => {
       if (mode === 'query') return Promise.resolve(whole());
-      if (mode === 'rowversion') return Promise.resolve(rowversions(Number(position), limit));
-      const keys = [...database.rows].sort(([a], [b]) => a - b).filter(([key]) => key > Number(position));
+      if (mode === 'rowversion') {
+        const { changes, ...rest } = rowversions(Number(position), limit);
+        const isBefore = ({ locate }: Change) => until === undefined || Number(locate['version']) < Number(until);
+        return Promise.resolve({ ...rest, changes: changes.filter(isBefore) });
+      }
+      const keys = [...database.rows]
+        .sort(([a], [b]) => a - b)
+        .filter(([key, { version }]) => key > Number(position) && (until === undefined || version <= Number(until)));
       const some = keys.slice(0, limit);
       const changes = some.map(([key, row]) => {
         const change = changeOf(key, row, null);
@@ -172,16 +178,17 @@ export function modelReader(database: ModelDatabase, mode: Mode): ChangeReader {
       if (from < database.oldestTracked) return Promise.resolve(gap('cleaned up'));
       if (from > database.version) return Promise.resolve(gap('restored'));
       // In change tracking a version is given at the commit: what is stamped and open has none yet.
-      const changed = all().filter(([, { version }]) => version > from);
-      const deleted = database.deletes.filter(({ version }) => version > from);
-      return Promise.resolve(
-        page(
-          changed.map(([key, row]) => changeOf(key, row, `v${row.version}`)),
-          database.version,
-          false,
-          deleted.map(({ key }) => requestKeyOf(rowOf(key, 0))),
-        ),
-      );
+      const behind = [...all().map(([key, { version }]) => ({ key, version })), ...database.deletes]
+        .filter(({ version }) => version > from)
+        .sort((a, b) => a.version - b.version);
+      const some = behind.slice(0, limit);
+      const more = some.length >= limit;
+      const changed = some.flatMap(({ key }) => {
+        const row = database.rows.get(key);
+        return row === undefined ? [] : [changeOf(key, row, `v${row.version}`)];
+      });
+      const deleted = some.flatMap(({ key }) => (database.rows.has(key) ? [] : [requestKeyOf(rowOf(key, 0))]));
+      return Promise.resolve(page(changed, more ? (some.at(-1)?.version ?? from) : database.version, more, deleted));
     },
     own: { sql: '', parameters: {} },
     ownRow: (_result, change) => {
@@ -200,6 +207,7 @@ export function modelReader(database: ModelDatabase, mode: Mode): ChangeReader {
 export class FakeDetectionStore implements DetectionStore {
   #etags = 0;
   lead: Stored<LeadRecord> | undefined;
+  onLead: (record: LeadRecord) => void = () => undefined;
   readonly rows = new Map<string, Stored<KnownRow>>();
 
   readLead(): Promise<Stored<LeadRecord> | undefined> {
@@ -209,6 +217,7 @@ export class FakeDetectionStore implements DetectionStore {
   writeLead(_definition: string, value: LeadRecord, etag: string | undefined): Promise<string | undefined> {
     if (this.lead?.etag !== etag) return Promise.resolve(undefined);
     this.lead = { value, etag: this.#next() };
+    this.onLead(value);
     return Promise.resolve(this.lead.etag);
   }
 
@@ -254,7 +263,7 @@ export function modelSource(
   const reader: ChangeReader = {
     ...inner,
     begin: () => call('begin', () => inner.begin()),
-    scan: (position, limit) => call('scan', () => inner.scan(position, limit)),
+    scan: (position, limit, until) => call('scan', () => inner.scan(position, limit, until)),
     follow: (position, limit) => call('follow', () => inner.follow(position, limit)),
   };
   const guarded: DetectionStore = {

@@ -49,6 +49,7 @@ export {
   type ChangeReader,
   type Gap,
 } from './watch/change.ts';
+export { DefinitionStateError } from './watch/errors.ts';
 export * from './watch/lead.ts';
 export { openWatch, type OpenWatchOptions } from './watch/open.ts';
 export { watchCrashPoints, type WatchCrashPoint } from './watch/inspection.ts';

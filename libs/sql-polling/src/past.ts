@@ -1,9 +1,10 @@
-import type { SqlRunner } from './client/statement.ts';
+import type { Cell, SqlRunner } from './client/statement.ts';
 import type { OutboxDefinition } from './definition/schema.ts';
-import { sourceRow } from './outbox/rows.ts';
+import { isRowFault, sourceRow } from './outbox/rows.ts';
 import { pastStatement, reviveStatement } from './statements/past.ts';
 import { cellText, integerText } from './values.ts';
 import { requestKeyOf } from './watch/change.ts';
+import { isAskedAgain } from './watch/news.ts';
 import type { KnownRow } from './watch/state.ts';
 
 /** As-of dates (`yyyy-mm-dd`), both included. */
@@ -17,7 +18,7 @@ export interface PastRow {
   readonly requestId: string;
   /** Book, as-of date, cut, scenario and revision as JSON. */
   readonly requestKey: string;
-  readonly state: 'published' | 'poison' | 'baseline';
+  readonly state: 'published' | 'poison' | 'baseline' | 'asked-again';
   readonly eventId: string | null;
   readonly reason: string | null;
 }
@@ -27,7 +28,9 @@ export function isInRange(requestKey: string, { from, to }: AsOfRange): boolean 
   return typeof asOf === 'string' && asOf >= from && asOf <= to;
 }
 
-export function pastOfKnown({ key, requestKey, state, eventId, reason }: KnownRow): PastRow | undefined {
+export function pastOfKnown(known: KnownRow): PastRow | undefined {
+  const { key, requestKey, state, eventId, reason } = known;
+  if (isAskedAgain(known)) return { requestId: key, requestKey, state: 'asked-again', eventId, reason };
   if (state !== 'published' && state !== 'poison' && state !== 'baseline') return undefined;
   return { requestId: key, requestKey, state, eventId, reason };
 }
@@ -48,12 +51,22 @@ export async function* pastOfOutbox(
     for (const row of rows) {
       const requestId = integerText(definition.columns.id, row['requestId']);
       after = requestId;
-      const requestKey = requestKeyOf(sourceRow(definition, row));
-      if (!isInRange(requestKey, range)) continue;
+      const requestKey = keyOf(definition, row);
+      if (requestKey === undefined || !isInRange(requestKey, range)) continue;
       const eventId = cellText('eventId', row['eventId']);
       yield { requestId, requestKey, state, eventId, reason: cellText('lastError', row['lastError']) };
     }
     if (rows.length < pageRows) return;
+  }
+}
+
+/** Undefined for a row whose as-of date nobody can tell: it lies in no range. */
+function keyOf(definition: OutboxDefinition, row: Readonly<Record<string, Cell>>): string | undefined {
+  try {
+    return requestKeyOf(sourceRow(definition, row));
+  } catch (error) {
+    if (isRowFault(error)) return undefined;
+    throw error;
   }
 }
 

@@ -118,6 +118,17 @@ definitions:
     ]);
   });
 
+  it('takes a SELECT whose strings, names, comments and hints only look like statements', () => {
+    const sql =
+      "SELECT 'drop; @x' AS Book, [Delete], UpdatedAt, LastUpdate, @@VERSION AS v /* set; */ FROM a INNER MERGE JOIN b ON a.[set] = b.id WHERE d = @today";
+    const read = () =>
+      parseDefinitions(
+        JSON.stringify({ version: 1, definitions: [{ name: 'a', mode: 'query', start: 'now', sql }] }),
+        'a',
+      );
+    expect(read).not.toThrow();
+  });
+
   it('refuses two definitions of one name, which would give two events one id', () => {
     const issues = issuesOf('version: 1\ndefinitions:\n  - { name: a, mode: outbox }\n  - { name: a, mode: outbox }\n');
     expect(issues).toEqual(['4 definitions[1].name: "a" is the name of another definition']);

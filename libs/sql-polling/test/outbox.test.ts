@@ -98,6 +98,31 @@ afterAll(async () => {
   await target.stop();
 });
 
+describe('a row that nobody can read', () => {
+  it('is put aside by name and holds up none of those that were claimed with it, nor explain or backfill', async () => {
+    await emptyTables();
+    const pool = openPool();
+    const definition = definitionOf(', mapping: { asOf: { businessDaysBack: 1, calendars: [TARGET] } }');
+    const source = sourceOn(pool, definition);
+    const bad = await insertRow(pool, { revision: 1 });
+    const good = await insertRow(pool, { revision: 2 });
+    await raw.run(`UPDATE xva.RunRequest SET CreatedAt = '2001-01-02' WHERE RequestId = ${bad}`);
+    const explained = await source.explain(10);
+    expect(explained.map(({ requestId, state }) => [requestId, state])).toEqual([
+      [bad, 'unreadable'],
+      [good, 'due'],
+    ]);
+    const { claimed, poisoned } = await source.claim(10);
+    expect(claimed.map(({ requestId }) => requestId)).toEqual([good]);
+    expect(poisoned).toEqual([{ requestId: bad, reason: expect.stringContaining('TARGET knows the years 2010') }]);
+    const [row] = await raw.run(`SELECT Status, LastError FROM xva.RunRequest WHERE RequestId = ${bad}`);
+    expect(row).toMatchObject({ Status: 9, LastError: expect.stringContaining('not 2001-01-0') });
+    expect((await source.explain(10)).find(({ requestId }) => requestId === bad)?.state).toBe('poison');
+    expect(await source.backfill({ from: '1990-01-01', to: '2045-01-01' }, true)).toEqual([]);
+    pool.close();
+  });
+});
+
 const states = { 0: 'new', 1: 'claimed', 2: 'published', 9: 'poison' } as const;
 
 async function openHarness(): Promise<RequestSourceHarness> {

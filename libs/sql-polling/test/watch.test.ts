@@ -5,6 +5,7 @@ import {
   SqlConnection,
   SqlError,
   SqlPool,
+  type SqlRunner,
   ValueError,
   type DetectionStore,
   type KnownRow,
@@ -13,6 +14,7 @@ import {
   type WatchDefinition,
   type WatchSource,
 } from '../src/index.ts';
+import type { PastRow } from '../src/index.ts';
 import { openTarget, type RawSql, type Target } from './target.ts';
 
 /** Conditional writes in memory, shared by the integrators of one test. */
@@ -21,7 +23,7 @@ class MemoryStore implements DetectionStore {
   lead: Stored<LeadRecord> | undefined;
   readonly rows = new Map<string, Stored<KnownRow>>();
   readLead = () => Promise.resolve(this.lead);
-  writeLead = (_definition: string, value: LeadRecord, etag: string | undefined) => {
+  writeLead = (_definition: string, value: LeadRecord, etag: string | undefined): Promise<string | undefined> => {
     if (this.lead?.etag !== etag) return Promise.resolve(undefined);
     this.lead = { value, etag: `e${(this.#etags += 1)}` };
     return Promise.resolve(this.lead.etag);
@@ -240,7 +242,7 @@ describe.each(Object.keys(modes) as Mode[])('mode %s', (mode) => {
     await drain(source);
     await insert(2);
     const states = await source.explain(10);
-    const byState = Object.fromEntries(states.map(({ row, state }) => [String(row.fields.revision), state]));
+    const byState = Object.fromEntries(states.map(({ row, state }) => [String(row?.fields.revision), state]));
     expect(byState).toEqual({ 1: 'known', 2: 'due' });
     expect(await drain(source)).toEqual(['2:50']);
     expect(await source.checkState()).toContain('follow, led by one');
@@ -259,8 +261,82 @@ describe.each(Object.keys(modes) as Mode[])('mode %s', (mode) => {
     nowMs += 10_000;
     const seen = [...(await drain(source)), ...(await drain(source))];
     expect(seen).toEqual(['1:50']);
-    expect((await source.published(range)).map(({ eventId }) => eventId)).toEqual(['event-1']);
-    expect(await source.published({ from: '2026-09-01', to: '2026-09-29' })).toEqual([]);
+    const published = async (from: string, to: string) => {
+      const rows: PastRow[] = [];
+      for await (const row of source.published({ from, to })) rows.push(row);
+      return rows;
+    };
+    expect((await published(range.from, range.to)).map(({ eventId }) => eventId)).toEqual(['event-1']);
+    expect(await published('2026-09-01', '2026-09-29')).toEqual([]);
+  });
+
+  it('a backfill that was cut off, or ran into the leader, goes on when asked again', async () => {
+    await insert(1);
+    const leader = open(mode, 'start: now');
+    const range = { from: '2026-09-30', to: '2026-09-30' };
+    await expect(leader.backfill(range, false)).rejects.toThrow('definition watched: has not begun yet');
+    expect(await drain(leader)).toEqual([]);
+    const { writeLead } = store;
+    store.writeLead = () => Promise.reject(new Error('cut off'));
+    await expect(open(mode, 'start: now', 'cli').backfill(range, false)).rejects.toThrow('cut off');
+    store.writeLead = writeLead;
+    // The leader renews between every two of the other's calls.
+    const { readLead } = store;
+    let renewals = 3;
+    store.readLead = async () => {
+      const read = await readLead();
+      if ((renewals -= 1) >= 0 && store.lead !== undefined) store.lead = { ...store.lead, etag: `renewed-${renewals}` };
+      return read;
+    };
+    const asked = await open(mode, 'start: now', 'cli').backfill(range, false);
+    expect(asked.map(({ requestKey }) => requestKey)).toEqual([expect.stringContaining('2026-09-30')]);
+    store.readLead = readLead;
+    nowMs += 10_000;
+    expect([...(await drain(leader)), ...(await drain(leader))]).toEqual(['1:50']);
+  });
+
+  it('no backfill before the first reading is done: all that was there before would fire', async () => {
+    await insert(1);
+    const source = open(mode, 'start: now');
+    await source.lastTick();
+    const range = { from: '2026-09-30', to: '2026-09-30' };
+    await expect(source.backfill(range, false)).rejects.toThrow('is still being read for the first time');
+    expect(await drain(source)).toEqual([]);
+  });
+
+  it('in a new term of the same process nothing of the one before counts', async () => {
+    await insert(1);
+    const first = open(mode, undefined, 'first');
+    const [one] = (await first.claim(10)).claimed as Parameters<WatchSource['renew']>[0][];
+    const other = open(mode, undefined, 'other');
+    await other.claim(10);
+    nowMs += 10_000;
+    expect((await other.claim(10)).claimed).toHaveLength(1);
+    expect(await first.renew(one!)).toBe(false);
+    await other.close();
+    // It leads again, but what it claimed the other may have gone on with.
+    expect(await first.renew(one!)).toBe(false);
+  });
+
+  it('a stop ends the waiting for the lead at once', async () => {
+    await open(mode, undefined, 'leader').lastTick();
+    const stop = new AbortController();
+    let waits = 0;
+    const wait = () => {
+      waits += 1;
+      if (waits > 3) nowMs += 100_000;
+      stop.abort();
+      return Promise.resolve();
+    };
+    expect(await open(mode, undefined, 'once').waitForLead(wait, stop.signal)).toBe(false);
+    expect(waits).toBe(1);
+  });
+
+  it('notes ticks again once a clock that ran ahead was set right', async () => {
+    const source = open(mode);
+    await source.tickDone(new Date('2027-03-01T18:00:00Z'));
+    await source.tickDone(new Date('2026-09-30T18:00:00Z'));
+    expect(await source.lastTick()).toEqual(new Date('2026-09-30T18:00:00Z'));
   });
 
   it('knows the last tick that was worked off, also after another took over', async () => {
@@ -306,7 +382,45 @@ describe.each(Object.keys(modes) as Mode[])('mode %s', (mode) => {
   });
 });
 
+describe.each(['rowversion', 'changeTracking'] as const)('mode %s', (mode) => {
+  it('start: now fires for what comes while the first reading goes on', async () => {
+    for (let revision = 1; revision <= 3; revision += 1) await insert(revision);
+    const { writeLead } = store;
+    store.writeLead = async (...args) => {
+      store.writeLead = writeLead;
+      const etag = await writeLead(...args);
+      await insert(4);
+      await raw.run('UPDATE xva.RunRequest SET Samples = 70 WHERE Revision = 2');
+      return etag;
+    };
+    expect([...(await drain(open(mode, 'start: now')))].sort()).toEqual(['2:70', '4:50']);
+  });
+
+  it('a process that lives for one tick moves the cursor of an idle table too', async () => {
+    await insert(1);
+    await drain(open(mode));
+    await raw.run(`UPDATE xva.RunRequest SET LastError = N'touched'`);
+    const before = store.lead!.value.cursor.position;
+    store.lead = { value: { ...store.lead!.value, leader: null }, etag: 'free' };
+    expect(await drain(open(mode, undefined, 'two'))).toEqual([]);
+    expect(store.lead.value.cursor.position).not.toBe(before);
+  });
+});
+
 describe('rowversion', () => {
+  it('asks again how to read when snapshots are switched off meanwhile', async () => {
+    const source = open('rowversion');
+    await drain(source);
+    await insert(1);
+    await raw.run('ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION OFF');
+    try {
+      await expect(drain(source)).rejects.toMatchObject({ number: 3952, retryable: true });
+      expect(await drain(source)).toEqual(['1:50']);
+    } finally {
+      await raw.run('ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON');
+    }
+  });
+
   it('waits for a transaction that stamped a row and is not committed', async () => {
     const source = open('rowversion');
     await drain(source);
@@ -423,7 +537,85 @@ describe('change tracking', () => {
   });
 });
 
+describe('changeTracking', () => {
+  it('two rows of one transaction that ask for the same key are two events when they say different things', async () => {
+    const source = open('changeTracking', 'start: beginning, mapping: { revision: { value: 1 } }');
+    await drain(source);
+    await raw.run('BEGIN TRANSACTION');
+    await insert(1);
+    await insert(2, { Samples: '60' });
+    await raw.run('COMMIT');
+    const { claimed } = await source.claim(10);
+    expect(new Set(claimed.map((one) => (one as { version?: string }).version)).size).toBe(2);
+  });
+
+  it('is not gone on with as another mode or table: keys of one mean nothing in the other', async () => {
+    await insert(1);
+    await drain(open('changeTracking'));
+    nowMs += 10_000;
+    const other = open('rowversion', undefined, 'two');
+    expect((await other.explain(10)).length).toBeGreaterThan(0);
+    store.lead = { value: { ...store.lead!.value, leader: null }, etag: 'free' };
+    await expect(drain(other)).rejects.toThrow(
+      'it followed "changeTracking xva.RunRequest RequestId" and now is to follow "rowversion xva.RunRequest RowVer"',
+    );
+    expect(store.lead.value.cursor.phase).toBe('follow');
+  });
+
+  it('reads a table page by page without going through it from its beginning each time', async () => {
+    const texts: string[] = [];
+    const runner: SqlRunner = {
+      query: (statement, values, options) => {
+        if (statement.name === 'table-page') texts.push(statement.sql);
+        return pool.query(statement, values, options);
+      },
+    };
+    for (let revision = 1; revision <= 7; revision += 1) await insert(revision);
+    const source = openWatch({
+      runner,
+      definition: definitionOf('changeTracking'),
+      store,
+      name: 'one',
+      now: () => new Date(),
+      today: () => '2026-09-30',
+      monotonicMs: () => nowMs,
+      logger: silentLogger,
+    });
+    expect(await drain(source, 3)).toHaveLength(7);
+    expect(texts.map((text) => text.includes('> @afterKey'))).toEqual([false, true, true]);
+    for (const text of texts) expect(text).not.toMatch(/\bOR\b|IS NULL/);
+  });
+});
+
 describe('query', () => {
+  it('a day that was missed, asked for after a later one, makes nothing vanish and nothing come back', async () => {
+    let day = '2026-09-28';
+    const text = `version: 1\ndefinitions:\n  - { name: watched, mode: query, start: beginning, sql: "${condition} AND AsOf = CONVERT(date, @today, 23)" }\n`;
+    const [definition] = parseDefinitions(text, 'test.yaml');
+    const source = openWatch({
+      runner: pool,
+      definition: definition as WatchDefinition,
+      store,
+      name: 'one',
+      now: () => new Date(),
+      today: () => day,
+      monotonicMs: () => nowMs,
+      logger: silentLogger,
+    });
+    await insert(1, { AsOf: `'2026-09-28'` });
+    await insert(2, { AsOf: `'2026-09-29'` });
+    expect(await drain(source)).toEqual(['1:50']);
+    day = '2026-09-29';
+    expect(await drain(source)).toEqual(['2:50']);
+    day = '2026-09-28';
+    expect(await drain(source)).toEqual([]);
+    // What is new there does fire.
+    await insert(3, { AsOf: `'2026-09-28'` });
+    expect(await drain(source)).toEqual(['3:50']);
+    day = '2026-09-29';
+    expect(await drain(source)).toEqual([]);
+  });
+
   const open1 = (sql: string, more = 'start: beginning') => {
     const text = `version: 1\ndefinitions:\n  - name: watched\n    mode: query\n    sql: >-\n      ${sql}\n    ${more}\n    mapping: { cut: { value: EOD }, scenario: { value: BASE }, revision: { value: 1 }, baseCurrency: { value: EUR }, samples: { value: 50 }, seed: { value: 42 }, quantile: { value: '0.95' }, dvaName: { value: LAB_BANK }, grid: { value: null }, strict: { value: false }, priority: { value: 0 }, traceparent: { value: null }, asOf: { businessDaysBack: 1, calendars: [TARGET] } }\n`;
     const [definition] = parseDefinitions(text, 'test.yaml');

@@ -37,6 +37,8 @@ export interface DetectDeps {
   readonly leaseMs: number;
   /** The adapters' errors are the application's to judge; a bug is the row's, so that it cannot loop for ever. */
   readonly blame: (error: unknown) => Blame;
+  /** How long the hub asks to be left alone (ms); undefined when the error is anything but its being busy. */
+  readonly busyMs?: (error: unknown) => number | undefined;
   readonly crashPoint: (point: CrashPoint) => void;
 }
 
@@ -49,8 +51,8 @@ export type RowOutcome =
       readonly frozen: 'created' | 'reused';
     }
   | { readonly outcome: 'poisoned'; readonly reason: string }
-  /** Back in the table; `trouble` when the store, the hub or the database is the cause. */
-  | { readonly outcome: 'released'; readonly reason: string; readonly trouble: boolean }
+  /** Back in the table; `trouble` when the store, the hub or the database is the cause; `busyMs` when the hub is busy. */
+  | { readonly outcome: 'released'; readonly reason: string; readonly trouble: boolean; readonly busyMs?: number }
   /** Another worker has the row now; whatever was done under the same event id is the same act. */
   | { readonly outcome: 'lease-lost' }
   /** The database does not answer: the lease runs out by itself and the row comes again. */
@@ -70,11 +72,12 @@ export async function handleRow(
   deps: DetectDeps,
   claimed: ClaimedRow,
   turn: Turn = (work) => work(),
+  stopTaking?: AbortSignal,
 ): Promise<RowOutcome> {
   const scoped = { ...deps, logger: deps.logger.child({ definition: deps.definition, requestId: claimed.requestId }) };
   let outcome: RowOutcome;
   try {
-    outcome = await whileRenewing(scoped, claimed, (isLost) => turn(() => steps(scoped, claimed, isLost)));
+    outcome = await whileRenewing(scoped, claimed, (isLost) => turn(() => steps(scoped, claimed, isLost, stopTaking)));
   } catch (error) {
     outcome = await giveBack(scoped, claimed, error);
   }
@@ -82,7 +85,12 @@ export async function handleRow(
   return outcome;
 }
 
-async function steps(deps: DetectDeps, claimed: ClaimedRow, isLost: () => boolean): Promise<RowOutcome> {
+async function steps(
+  deps: DetectDeps,
+  claimed: ClaimedRow,
+  isLost: () => boolean,
+  stopTaking?: AbortSignal,
+): Promise<RowOutcome> {
   if (isLost()) return { outcome: 'lease-lost' };
   deps.crashPoint('claimed');
   const reading = readRequest(claimed.row);
@@ -100,15 +108,44 @@ async function steps(deps: DetectDeps, claimed: ClaimedRow, isLost: () => boolea
   deps.crashPoint('frozen');
   if (isLost()) return { outcome: 'lease-lost' };
   const { frozen, how } = ready;
-  await deps.publisher.publish(
-    [buildRunEvent(deps.definition, frozen, traceparent, deps.clock.now())],
-    frozen.key.book,
-  );
+  const event = buildRunEvent(deps.definition, frozen, traceparent, deps.clock.now());
+  await whileBusy(deps, isLost, stopTaking, () => deps.publisher.publish([event], frozen.key.book));
   deps.crashPoint('published');
   const completed = await retryShortly(deps, () => deps.source.complete(claimed, frozen.eventId));
   deps.crashPoint('completed');
   if (!completed) return { outcome: 'lease-lost' };
   return { outcome: 'published', eventId: frozen.eventId, runId: frozen.runId, frozen: how };
+}
+
+/** A hub that is busy for longer gets its rows back later: whoever looks at the table shall see them. */
+const patienceMs = 300_000;
+
+/**
+ * Keeps the row and its lease while the hub is busy, asks it again when it allows, and claims nothing meanwhile: giving the
+ * row back would have another worker ask at once.
+ */
+async function whileBusy(
+  deps: DetectDeps,
+  isLost: () => boolean,
+  stopTaking: AbortSignal | undefined,
+  publish: () => Promise<void>,
+): Promise<void> {
+  const isStopping = (): boolean => stopTaking?.aborted === true;
+  for (let waitedMs = 0; ;) {
+    try {
+      return await publish();
+    } catch (error) {
+      const busyMs = deps.busyMs?.(error);
+      if (busyMs === undefined || waitedMs + busyMs > patienceMs || isLost() || isStopping()) throw error;
+      deps.logger.warn({ busyMs, error: describeError(error) }, 'the hub is busy: the row waits, its lease is kept');
+      // Those that wait together do not come back together.
+      const waitMs = busyMs + Math.round((deps.random() * busyMs) / 4);
+      await deps.clock.sleep(waitMs, stopTaking);
+      waitedMs += waitMs;
+      if (isStopping()) throw new StoppedError();
+      if (isLost()) throw error;
+    }
+  }
 }
 
 type Refused = { readonly outcome: 'refused'; readonly reason: string };
@@ -189,15 +226,21 @@ async function giveBack(deps: DetectDeps, claimed: ClaimedRow, error: unknown): 
   const reason = error instanceof Error ? error.message : String(error);
   if (!stopped) deps.logger.warn({ error: describeError(error) }, 'the row goes back to the table');
   const blame = stopped ? 'passes' : deps.blame(error);
+  const busyMs = deps.busyMs?.(error);
   try {
     const outcome = await deps.source.release(claimed, {
       error: stopped ? null : reason,
-      delayMs: stopped ? 0 : restMs(claimed.attempts, deps.random),
+      delayMs: stopped ? 0 : Math.max(busyMs ?? 0, restMs(claimed.attempts, deps.random)),
       giveBack: blame !== 'row',
     });
     if (outcome === 'poisoned') return { outcome: 'poisoned', reason };
     return outcome === 'released'
-      ? { outcome: 'released', reason, trouble: !stopped && blame !== 'row' }
+      ? {
+          outcome: 'released',
+          reason,
+          trouble: !stopped && blame !== 'row',
+          ...(busyMs === undefined ? {} : { busyMs }),
+        }
       : { outcome: 'lease-lost' };
   } catch (second) {
     const { message } = describeError(second);

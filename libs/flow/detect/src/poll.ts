@@ -5,6 +5,8 @@ import { handleRow, type DetectDeps, type RowOutcome, type Turn } from './handle
 export interface PollOutcome {
   readonly finding: 'rows' | 'nothing' | 'trouble';
   readonly rows: readonly RowOutcome[];
+  /** The hub asks to be left alone for so long. */
+  readonly busyMs?: number;
 }
 
 export interface PollOptions {
@@ -28,9 +30,11 @@ export async function pollOnce(deps: DetectDeps, options: PollOptions): Promise<
     return { outcome: 'poisoned', reason };
   });
   const turn = turns(options.concurrency, options.stopTaking);
-  rows.push(...(await Promise.all(claim.claimed.map((claimed) => handleRow(deps, claimed, turn)))));
+  rows.push(...(await Promise.all(claim.claimed.map((claimed) => handleRow(deps, claimed, turn, options.stopTaking)))));
   const trouble = rows.some((row) => row.outcome === 'abandoned' || (row.outcome === 'released' && row.trouble));
-  return { finding: trouble ? 'trouble' : rows.length > 0 ? 'rows' : 'nothing', rows };
+  const busyMs = Math.max(0, ...rows.map((row) => (row.outcome === 'released' ? (row.busyMs ?? 0) : 0)));
+  const finding = trouble ? 'trouble' : rows.length > 0 ? 'rows' : 'nothing';
+  return { finding, rows, ...(busyMs === 0 ? {} : { busyMs }) };
 }
 
 /** At most `size` at a time, in the order of asking. */

@@ -178,6 +178,51 @@ describe('a poll', () => {
     expect(table.find(requestId)!.status).toBe('published');
   });
 
+  it('while the hub is busy keeps the row under its lease, claims nothing, and asks when the hub allows', async () => {
+    const { table, publisher, deps } = bench();
+    table.insert();
+    const slept: number[] = [];
+    const clock: Clock = {
+      now: () => new Date(0),
+      sleep: (ms, signal) => {
+        // The lease's own timer: its end is the end of the row.
+        if (ms === deps.leaseMs / 3)
+          return new Promise((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
+        slept.push(ms);
+        return Promise.resolve();
+      },
+    };
+    const publish = jest.spyOn(publisher, 'publish').mockRejectedValueOnce(new Passing('busy'));
+    publish.mockRejectedValueOnce(new Passing('busy'));
+    const claim = jest.spyOn(deps.source, 'claim');
+    const busy = { ...deps, clock, random: () => 0, busyMs: () => 4_000 };
+    const options = { limit: 5, concurrency: 1, stopTaking: new AbortController().signal };
+    const outcome = await pollOnce(busy, options);
+    expect(outcome).toMatchObject({ finding: 'rows', rows: [{ outcome: 'published' }] });
+    expect([slept, claim.mock.calls.length]).toEqual([[4_000, 4_000], 1]);
+    // A hub that stays busy gets the row later, and the poll is told for how long to keep away.
+    publish.mockRejectedValue(new Passing('busy'));
+    const late = table.insert({ revision: 2 });
+    expect(await pollOnce(busy, options)).toMatchObject({ finding: 'trouble', busyMs: 4_000 });
+    expect(slept.reduce((sum, ms) => sum + ms, 0)).toBe(8_000 + 300_000);
+    expect(table.find(late)).toMatchObject({ status: 'new', attempts: 0 });
+    // Back in the table, but not before the hub allows.
+    table.nowMs += 3_999;
+    expect((await deps.source.claim(1)).claimed).toEqual([]);
+  });
+
+  it('a stop ends the waiting for a busy hub, and the row goes back', async () => {
+    const { table, publisher, deps, stopTaking } = bench();
+    const requestId = table.insert();
+    jest.spyOn(publisher, 'publish').mockImplementation(() => {
+      stopTaking.abort();
+      return Promise.reject(new Passing('busy'));
+    });
+    const options = { limit: 5, concurrency: 1, stopTaking: stopTaking.signal };
+    await pollOnce({ ...deps, busyMs: () => 60_000 }, options);
+    expect(table.find(requestId)).toMatchObject({ status: 'new', attempts: 0 });
+  });
+
   it('repeats the completion when its answer was lost', async () => {
     const { table, deps, publisher, poll } = bench();
     const complete = deps.source.complete.bind(deps.source);

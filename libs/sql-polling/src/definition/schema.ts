@@ -81,24 +81,43 @@ const claimColumns = z.strictObject({
 });
 
 function unknownParameters(sql: string, known: readonly string[]): ReadonlySet<string> {
-  const used = [...sql.matchAll(/(?<!@)@([A-Za-z_][A-Za-z0-9_]*)/g)].map((match) => match[1] ?? '');
+  const used = [...bareSql(sql).matchAll(/(?<!@)@([A-Za-z_][A-Za-z0-9_]*)/g)].map((match) => match[1] ?? '');
   return new Set(used.filter((name) => !known.includes(name)));
 }
+
+/** Reserved words that begin a statement, or make a SELECT write; T-SQL needs no `;` between two statements. */
+const otherStatements =
+  /(?<![\w@#$])(insert|update|delete|merge(?!\s+(?:join|union))|into|exec|execute|waitfor|drop|alter|create|truncate|set|declare|begin|commit|rollback|save|if|while|goto|return|print|raiserror|use|grant|revoke|deny|kill|backup|restore|shutdown|dbcc|bulk)(?![\w@#$])/i;
+
+/** The text without strings, quoted names and comments, in which any word may stand. */
+function bareSql(sql: string): string {
+  return sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|--[^\n]*|\/\*[\s\S]*?\*\//g, ' ');
+}
+
+/** One SELECT, and nothing else. */
+const oneSelect = z
+  .string()
+  .max(20_000)
+  .refine((sql) => /^\s*(select|with)\b/i.test(bareSql(sql)), 'must be one SELECT')
+  .refine((sql) => !bareSql(sql).includes(';'), 'must be one statement, without ;')
+  .refine((sql) => !/\/\*|\*\//.test(bareSql(sql)), 'has a comment without an end')
+  .superRefine((sql, context) => {
+    const bare = bareSql(sql);
+    const [word] = otherStatements.exec(bare) ?? [];
+    // One fault, one message.
+    if (word === undefined || bare.includes(';')) return;
+    context.addIssue({ code: 'custom', message: `must be one SELECT: ${word.toUpperCase()} is none of it` });
+  });
 
 const detailParameters = ['book', 'asOf', 'cut', 'scenario', 'revision', 'requestId', 'fixingDays'];
 
 /** A query of the definition's own: one SELECT on the named parameters, its result columns named as the contract's. */
-const ownQuery = z
-  .string()
-  .max(20_000)
-  .refine((sql) => /^\s*(select|with)\b/i.test(sql), 'must be one SELECT')
-  .refine((sql) => !sql.includes(';'), 'must be one statement, without ;')
-  .superRefine((sql, context) => {
-    for (const name of unknownParameters(sql, detailParameters)) {
-      const known = detailParameters.map((one) => `@${one}`).join(', ');
-      context.addIssue({ code: 'custom', message: `@${name} is no parameter; there are ${known}` });
-    }
-  });
+const ownQuery = oneSelect.superRefine((sql, context) => {
+  for (const name of unknownParameters(sql, detailParameters)) {
+    const known = detailParameters.map((one) => `@${one}`).join(', ');
+    context.addIssue({ code: 'custom', message: `@${name} is no parameter; there are ${known}` });
+  }
+});
 
 /** `columns` must take an absent value, so that a table with our names needs no list. */
 function detail<C extends z.ZodType>(defaultTable: string, columns: C) {
@@ -247,16 +266,11 @@ const changeTrackingSchema = z.strictObject({
 });
 
 /** The condition: one SELECT on `@today` and `@asOf`, whose result columns carry the names of `mapping`. */
-const conditionQuery = z
-  .string()
-  .max(20_000)
-  .refine((sql) => /^\s*(select|with)\b/i.test(sql), 'must be one SELECT')
-  .refine((sql) => !sql.includes(';'), 'must be one statement, without ;')
-  .superRefine((sql, context) => {
-    for (const name of unknownParameters(sql, ['today', 'asOf'])) {
-      context.addIssue({ code: 'custom', message: `@${name} is no parameter; there are @today, @asOf` });
-    }
-  });
+const conditionQuery = oneSelect.superRefine((sql, context) => {
+  for (const name of unknownParameters(sql, ['today', 'asOf'])) {
+    context.addIssue({ code: 'custom', message: `@${name} is no parameter; there are @today, @asOf` });
+  }
+});
 
 const querySchema = z.strictObject({
   ...common,

@@ -1,7 +1,7 @@
 import type { Cell, ResultSet } from '../client/statement.ts';
 import { SqlError } from '../client/errors.ts';
 import { requestFields, type PollingDefinition, type RequestField } from '../definition/schema.ts';
-import { asOfDate, businessCalendar, joint } from '../calendar/business-calendar.ts';
+import { asOfDate, businessCalendar, CalendarRangeError, joint } from '../calendar/business-calendar.ts';
 import { localDate, type IsoDate } from '../calendar/dates.ts';
 import { asOfRuleOf, columnOf } from '../statements/request-columns.ts';
 import { detailColumns } from '../statements/details.ts';
@@ -44,6 +44,11 @@ export function sourceRow(definition: PollingDefinition, row: Row, today?: IsoDa
     fields: Object.fromEntries(fields) as SourceRow['fields'],
     columns: Object.fromEntries(columns) as SourceRow['columns'],
   };
+}
+
+/** Whether an error says what is wrong with one row, rather than with the table or the way to it. */
+export function isRowFault(error: unknown): error is ValueError | CalendarRangeError {
+  return error instanceof ValueError || error instanceof CalendarRangeError;
 }
 
 function createdOn({ schedule: { timezone } }: PollingDefinition, createdAt: Cell | undefined): IsoDate {

@@ -8,8 +8,8 @@ import { claimStatement, rowStatus } from '../statements/claim.ts';
 import { detailsStatement, type ReadConsistency } from '../statements/details.ts';
 import { leaseStatements, type LeaseStatements } from '../statements/lease.ts';
 import { explainStatement, writeProbe } from '../statements/probe.ts';
-import { cellText, integerText, ValueError } from '../values.ts';
-import { detailRows, sourceRow, type DetailRows, type SourceRow } from './rows.ts';
+import { cellText, integerText } from '../values.ts';
+import { detailRows, isRowFault, sourceRow, type DetailRows, type SourceRow } from './rows.ts';
 
 /** A row that this worker holds until its lease ends. */
 export interface Claimed {
@@ -48,9 +48,18 @@ export interface ReleaseOptions {
 export interface RowState {
   readonly requestId: string;
   readonly state:
-    'due' | 'waits' | 'leased' | 'lease-expired' | 'attempts-used-up' | 'poison' | 'unknown-status' | 'known';
+    | 'due'
+    | 'waits'
+    | 'leased'
+    | 'lease-expired'
+    | 'attempts-used-up'
+    | 'poison'
+    | 'unknown-status'
+    | 'unreadable'
+    | 'known';
   readonly detail: string;
-  readonly row: SourceRow;
+  /** Absent when its fields cannot be read. */
+  readonly row?: SourceRow;
   /** What the event's id is derived from, where it is not the row's revision. */
   readonly version?: string;
 }
@@ -107,20 +116,21 @@ export class OutboxSource {
       leaseToken,
       leaseOwner: this.#owner,
     });
-    const rows = resultSets.flatMap((set) => set.rows);
-    const isPoison = (row: Readonly<Record<string, Cell>>): boolean => Number(row['status']) === rowStatus.poison;
-    const claimed = rows
-      .filter((row) => !isPoison(row))
-      .map((row) => ({
-        requestId: integerText(definition.columns.id, row['requestId']),
-        leaseToken,
-        attempts: Number(row['attempts']),
-        row: sourceRow(definition, row),
-      }));
-    const poisoned = rows.filter(isPoison).map((row) => ({
-      requestId: integerText(definition.columns.id, row['requestId']),
-      reason: cellText(definition.columns.lastError, row['lastError']) ?? '',
-    }));
+    const claimed: Claimed[] = [];
+    const poisoned: Poisoned[] = [];
+    for (const row of resultSets.flatMap((set) => set.rows)) {
+      const requestId = integerText(definition.columns.id, row['requestId']);
+      if (Number(row['status']) === rowStatus.poison) {
+        poisoned.push({ requestId, reason: cellText(definition.columns.lastError, row['lastError']) ?? '' });
+        continue;
+      }
+      const fields = readable(definition, row);
+      if (typeof fields === 'string') {
+        // One such row must not hold up those that were claimed with it, whose leases would run out.
+        await this.#fenced(this.#lease.poison, { requestId, leaseToken }, { lastError: this.#cut(fields) });
+        poisoned.push({ requestId, reason: fields });
+      } else claimed.push({ requestId, leaseToken, attempts: Number(row['attempts']), row: fields });
+    }
     // OUTPUT gives no order.
     return { claimed: claimed.sort(byPriority), poisoned };
   }
@@ -157,7 +167,7 @@ export class OutboxSource {
     } catch (error) {
       // 3952: snapshot isolation was switched off since; ask the database again next time.
       if (error instanceof SqlError && error.number === 3952) this.#consistency = undefined;
-      if (error instanceof ValueError) return { outcome: 'unreadable', reason: error.message };
+      if (isRowFault(error)) return { outcome: 'unreadable', reason: error.message };
       if (error instanceof SqlError && ['ESHAPE', 'ETOOMANYROWS'].includes(error.code)) {
         return { outcome: 'unreadable', reason: error.message };
       }
@@ -201,15 +211,17 @@ export class OutboxSource {
   }
 
   /** Rows that were published and lie in the range, oldest first. @throws SqlError */
-  async published(range: AsOfRange): Promise<readonly PastRow[]> {
-    return collect(pastOfOutbox(this.#runner, this.#definition, 'published', range));
+  published(range: AsOfRange): AsyncGenerator<PastRow> {
+    return pastOfOutbox(this.#runner, this.#definition, 'published', range);
   }
 
   /** Makes rows of the range that were put aside new again; with `dryRun` only names them. @throws SqlError */
   async backfill(range: AsOfRange, dryRun: boolean): Promise<readonly PastRow[]> {
     const rows = await collect(pastOfOutbox(this.#runner, this.#definition, 'poison', range));
-    if (!dryRun) for (const { requestId } of rows) await revive(this.#runner, this.#definition, requestId);
-    return rows;
+    if (dryRun) return rows;
+    const revived: PastRow[] = [];
+    for (const row of rows) if (await revive(this.#runner, this.#definition, row.requestId)) revived.push(row);
+    return revived;
   }
 
   /** The database's name, when it answers. @throws SqlError */
@@ -241,19 +253,29 @@ export class OutboxSource {
 
   async #fenced(
     statement: LeaseStatements[keyof LeaseStatements],
-    claimed: Claimed,
+    claimed: Pick<Claimed, 'requestId' | 'leaseToken'>,
     values: Readonly<Record<string, string | number>>,
   ): Promise<boolean> {
     const { rowCount } = await this.#runner.query(statement, { ...this.#key(claimed), ...values });
     return rowCount === 1;
   }
 
-  #key(claimed: Claimed): { requestId: string; leaseToken: string } {
+  #key(claimed: Pick<Claimed, 'requestId' | 'leaseToken'>): { requestId: string; leaseToken: string } {
     return { requestId: claimed.requestId, leaseToken: claimed.leaseToken };
   }
 
   #cut(text: string): string {
     return text.slice(0, this.#definition.lastErrorLength);
+  }
+}
+
+/** The row's fields, or why nobody can read them. */
+function readable(definition: OutboxDefinition, row: Readonly<Record<string, Cell>>): SourceRow | string {
+  try {
+    return sourceRow(definition, row);
+  } catch (error) {
+    if (isRowFault(error)) return error.message;
+    throw error;
   }
 }
 
@@ -286,10 +308,14 @@ function rowState(definition: OutboxDefinition, row: Readonly<Record<string, Cel
     }
   };
   const [state, detail] = verdict();
-  return {
-    requestId: integerText(definition.columns.id, row['requestId']),
-    state,
-    detail,
-    row: sourceRow(definition, row),
-  };
+  const requestId = integerText(definition.columns.id, row['requestId']);
+  const fields = readable(definition, row);
+  // Nobody can say which event it would be.
+  if (typeof fields === 'string')
+    return {
+      requestId,
+      state: state === 'poison' ? state : 'unreadable',
+      detail: state === 'poison' ? detail : fields,
+    };
+  return { requestId, state, detail, row: fields };
 }

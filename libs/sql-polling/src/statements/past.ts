@@ -14,7 +14,7 @@ export function pastStatement(definition: OutboxDefinition, status: 'published' 
   const inRange =
     asOf === undefined
       ? ''
-      : ` AND ${quoteIdentifier(asOf)} >= CONVERT(date, @from, 23) AND ${quoteIdentifier(asOf)} <= CONVERT(date, @to, 23)`;
+      : ` AND ${quoteIdentifier(asOf)} >= CONVERT(date, @from, 23) AND ${quoteIdentifier(asOf)} < DATEADD(day, 1, CONVERT(date, @to, 23))`;
   return {
     name: `past-${status}`,
     sql: `SELECT TOP (@limit) ${c.id} AS [requestId], ${c.eventId} AS [eventId], ${c.lastError} AS [lastError], ${requestColumns(definition)}

@@ -78,14 +78,33 @@ ORDER BY ct.SYS_CHANGE_VERSION, ct.${key};`;
   };
 }
 
-/** The table itself in the order of its key, for the first reading and after a gap. */
-export function tablePage(definition: ChangeTrackingDefinition): Statement {
+/**
+ * The table itself in the order of its key, for the first reading and after a gap; `isUntil` leaves out rows that changed
+ * after `@since`, in one snapshot with what change tracking knows. The first page has a text of its own: with an OR on a
+ * parameter that may be NULL the plan cannot seek, and every page would read the table from its beginning.
+ */
+export function tablePage(
+  definition: ChangeTrackingDefinition,
+  { isFirst, isUntil }: { readonly isFirst: boolean; readonly isUntil: boolean },
+): Statement {
   const key = quoteIdentifier(definition.key);
+  const table = quoteTable(definition.table);
+  const conditions = [
+    ...(isFirst ? [] : [`t.${key} > @afterKey`]),
+    ...(isUntil
+      ? [`NOT EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES ${table}, @since) AS ct WHERE ct.${key} = t.${key})`]
+      : []),
+  ];
+  const rows = `SELECT TOP (@limit) CONVERT(nvarchar(400), t.${key}) AS [rowKey], ${requestColumns(definition, 't.')}
+FROM ${table} AS t${conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`} ORDER BY t.${key};`;
   return {
     name: 'table-page',
-    sql: `SELECT ${life};
-SELECT TOP (@limit) CONVERT(nvarchar(400), ${key}) AS [rowKey], ${requestColumns(definition)} FROM ${quoteTable(definition.table)} WHERE @afterKey IS NULL OR ${key} > @afterKey ORDER BY ${key};`,
-    parameters: { limit: 'int', afterKey: 'nvarchar(400)' },
+    sql: `SELECT ${life};\n${isUntil ? isolated('snapshot', rows) : rows}`,
+    parameters: {
+      limit: 'int',
+      ...(isFirst ? {} : { afterKey: 'nvarchar(400)' }),
+      ...(isUntil ? { since: 'bigint' } : {}),
+    },
   };
 }
 

@@ -31,6 +31,7 @@ export function changeTrackingReader(runner: SqlRunner, definition: ChangeTracki
     }
     return { oldest: BigInt(oldest), current: BigInt(current), life: cellText('life', set?.rows[0]?.['life']) };
   };
+  // Rows of one transaction share a version, and two of them may be asking for the same key: the content tells them apart.
   const changeOf = (row: ResultSet['rows'][number], stamp: (hash: string) => string): Change => {
     const key = requiredText(definition.key, row['rowKey']);
     const source = sourceRow(definition, row);
@@ -44,9 +45,12 @@ export function changeTrackingReader(runner: SqlRunner, definition: ChangeTracki
       const follow: Position = { version: String(current), key: null };
       return { scan: JSON.stringify(null), follow: JSON.stringify(follow), life };
     },
-    scan: async (position, limit) => {
+    scan: async (position, limit, until) => {
       const afterKey = JSON.parse(position) as string | null;
-      const { resultSets } = await runner.query(tablePage(definition), { limit, afterKey });
+      const since = until === undefined ? undefined : (JSON.parse(until) as Position).version;
+      const statement = tablePage(definition, { isFirst: afterKey === null, isUntil: since !== undefined });
+      const values = { limit, ...(afterKey === null ? {} : { afterKey }), ...(since === undefined ? {} : { since }) };
+      const { resultSets } = await runner.query(statement, values);
       const life = cellText('life', resultSets[0]?.rows[0]?.['life']);
       const changes = (resultSets[1]?.rows ?? []).map((row) => changeOf(row, (hash) => `scan.${hash.slice(0, 16)}`));
       const next = changes.at(-1)?.key ?? afterKey;
@@ -81,7 +85,7 @@ export function changeTrackingReader(runner: SqlRunner, definition: ChangeTracki
       const deletes = rows.filter((row) => cellText('operation', row['operation'])?.trim() === 'D');
       const changes = rows
         .filter((row) => !deletes.includes(row))
-        .map((row) => changeOf(row, () => `ct.${requiredText('version', row['version'])}`));
+        .map((row) => changeOf(row, (hash) => `ct.${requiredText('version', row['version'])}.${hash.slice(0, 16)}`));
       const last = rows.at(-1);
       const more = rows.length >= limit;
       const next: Position =

@@ -30,6 +30,8 @@ export interface ChangePage {
   readonly life: string | null;
   /** The page is all there is: a key that is not on it is gone. */
   readonly whole: boolean;
+  /** The local date that a condition was asked for; absent where rows do not depend on it. */
+  readonly day?: string;
 }
 
 /** What was between the cursor and now cannot be told any more. */
@@ -42,8 +44,8 @@ export interface Gap {
 export interface ChangeReader {
   /** Where a scan of all rows begins, and where to follow from once it is done. */
   begin(): Promise<{ readonly scan: string; readonly follow: string; readonly life: string | null }>;
-  /** One page of all rows, changed or not. */
-  scan(position: string, limit: number): Promise<ChangePage>;
+  /** One page of all rows, changed or not; with `until` (a position to follow from) those that did not change since. */
+  scan(position: string, limit: number, until?: string): Promise<ChangePage>;
   /** One page of changes. */
   follow(position: string, limit: number): Promise<ChangePage | Gap>;
   /** Gives the row's own result, to be run in one snapshot with its details. */

@@ -27,13 +27,21 @@ function verdictOn(change: Change, known: KnownRow | undefined, cursor: Cursor, 
  * @throws SqlError, ValueError, and what the store throws
  */
 export async function explainWatch(
-  { definition, reader, store }: { definition: WatchDefinition; reader: ChangeReader; store: DetectionStore },
+  {
+    definition,
+    reader,
+    store,
+    fingerprint,
+  }: { definition: WatchDefinition; reader: ChangeReader; store: DetectionStore; fingerprint: string },
   fresh: () => Promise<Cursor>,
   limit: number,
 ): Promise<readonly RowState[]> {
-  const cursor = (await store.readLead(definition.name))?.value.cursor ?? (await fresh());
+  const stored = (await store.readLead(definition.name))?.value.cursor ?? (await fresh());
+  // A changed definition's cursor is none of the reader's: the next poll reads everything.
+  const isChanged = stored.fingerprint !== fingerprint;
+  const cursor: Cursor = isChanged && stored.phase !== 'baseline' ? { ...stored, phase: 'adopt' } : stored;
   const states = new Map<string, RowState>();
-  const add = async (changes: readonly Change[]): Promise<void> => {
+  const add = async (changes: readonly Change[], phase: Cursor['phase']): Promise<void> => {
     const known = await store.readRows(
       definition.name,
       changes.map(({ key }) => key),
@@ -42,7 +50,7 @@ export async function explainWatch(
       if (states.has(change.key) || states.size >= limit) continue;
       const before = known.get(change.key)?.value;
       const { version } = versionOf(change, before, cursor);
-      const verdict = verdictOn(change, before, cursor, definition.maxAttempts);
+      const verdict = verdictOn(change, before, { ...cursor, phase }, definition.maxAttempts);
       states.set(change.key, {
         requestId: change.key,
         ...verdict,
@@ -51,14 +59,14 @@ export async function explainWatch(
       });
     }
   };
-  if (cursor.phase === 'follow') {
-    const page = await reader.follow(cursor.position, limit);
-    if (page.outcome === 'page') await add(page.changes);
+  if (!isChanged) {
+    const page = await reader.follow(cursor.phase === 'follow' ? cursor.position : cursor.followFrom, limit);
+    if (page.outcome === 'page' && !page.whole) await add(page.changes, 'follow');
   }
   let { scan } = await reader.begin();
   while (states.size < limit) {
     const page = await reader.scan(scan, limit);
-    await add(page.changes);
+    await add(page.changes, cursor.phase);
     if (!page.more) break;
     scan = page.position;
   }

@@ -2,12 +2,13 @@ import { checkReadable, describeConsistency, pingDatabase } from '../checks.ts';
 import type { SqlRunner } from '../client/statement.ts';
 import type { WatchDefinition } from '../definition/schema.ts';
 import type { RowState } from '../outbox/source.ts';
-import { collect, isInRange, pastOfKnown, type AsOfRange, type PastRow } from '../past.ts';
+import { isInRange, pastOfKnown, type AsOfRange, type PastRow } from '../past.ts';
 import type { ReadConsistency } from '../statements/details.ts';
 import type { ChangeReader } from './change.ts';
 import { explainWatch } from './explain.ts';
 import { fireAgain } from './fire-again.ts';
 import type { Lead } from './lead.ts';
+import { isAskedAgain } from './news.ts';
 import type { Cursor, DetectionStore, KnownRow } from './state.ts';
 
 export interface WatchOptions {
@@ -84,21 +85,22 @@ export class WatchInspection {
   }
 
   /** Rows that were published and lie in the range, in no order. @throws what the store throws */
-  async published(range: AsOfRange): Promise<readonly PastRow[]> {
-    const rows = await collect(this.options.store.listRows(this.definition.name));
-    const past = rows.flatMap(({ value }) => (value.state === 'published' ? (pastOfKnown(value) ?? []) : []));
-    return past.filter(({ requestKey }) => isInRange(requestKey, range));
+  async *published(range: AsOfRange): AsyncGenerator<PastRow> {
+    for await (const { value } of this.options.store.listRows(this.definition.name)) {
+      const past = value.state === 'published' ? pastOfKnown(value) : undefined;
+      if (past !== undefined && isInRange(past.requestKey, range)) yield past;
+    }
   }
 
   /**
    * Makes rows of the range fire that were there before the start or were put aside; with `dryRun` only names them. Any
    * process may ask: the leader's next poll does it.
    *
-   * @throws LeadLostError when the state changed meanwhile: ask again
+   * @throws DefinitionStateError when the definition has not begun, or is still reading everything; asking twice is safe
    */
   async backfill(range: AsOfRange, dryRun: boolean): Promise<readonly PastRow[]> {
     const chosen = (row: KnownRow): boolean =>
-      (row.state === 'baseline' || row.state === 'poison') && isInRange(row.requestKey, range);
+      (row.state === 'baseline' || row.state === 'poison' || isAskedAgain(row)) && isInRange(row.requestKey, range);
     return (await fireAgain(this.options, chosen, dryRun)).flatMap((row) => pastOfKnown(row) ?? []);
   }
 
@@ -106,6 +108,16 @@ export class WatchInspection {
     const { reader, definition, fingerprint } = this.options;
     const { scan, follow, life } = await reader.begin();
     const phase = definition.start === 'now' ? 'baseline' : 'scan';
-    return { phase, position: scan, followFrom: follow, incarnation: 1, life, fingerprint, tick: null, gap: null };
+    return {
+      phase,
+      position: scan,
+      followFrom: follow,
+      incarnation: 1,
+      life,
+      fingerprint,
+      tick: null,
+      day: null,
+      gap: null,
+    };
   }
 }

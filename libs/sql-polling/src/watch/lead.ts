@@ -34,6 +34,7 @@ export class Lead {
   #writtenAtMs = 0;
   #seen: { readonly etag: string; readonly atMs: number } | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #term = 0;
 
   constructor(options: LeadOptions) {
     this.#options = options;
@@ -77,9 +78,9 @@ export class Lead {
     });
   }
 
-  /** Whether this process still is the leader, as far as it knows. */
-  get isHeld(): boolean {
-    return this.#held !== undefined;
+  /** Counts the times that this process took the lead: what it knew in an earlier one, another may have gone beyond. */
+  get term(): number {
+    return this.#term;
   }
 
   /** Lets the next one take over at once. */
@@ -120,6 +121,7 @@ export class Lead {
       this.#held = undefined;
       throw error;
     }
+    if (written !== undefined && this.#held === undefined) this.#term += 1;
     this.#held = written === undefined ? undefined : { value, etag: written };
     this.#writtenAtMs = atMs;
     this.#seen = undefined;

@@ -61,9 +61,11 @@ export class RowMemory {
 
   /** @throws LeadLostError */
   async markGone(rows: Iterable<Stored<KnownRow>>): Promise<void> {
-    for (const { value, etag } of [...rows].filter((row) => row.value.state !== 'gone')) {
-      const written = await this.#write({ ...value, state: 'gone' }, etag);
-      if (written === undefined) throw new LeadLostError(this.#definition);
+    const present = [...rows].filter((row) => row.value.state !== 'gone');
+    for (let start = 0; start < present.length; start += silentWrites) {
+      const some = present.slice(start, start + silentWrites);
+      const written = await Promise.all(some.map(({ value, etag }) => this.#write({ ...value, state: 'gone' }, etag)));
+      if (written.includes(undefined)) throw new LeadLostError(this.#definition);
     }
   }
 

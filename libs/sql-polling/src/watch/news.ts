@@ -18,6 +18,11 @@ export function versionOf(change: Change, known: KnownRow | undefined, { incarna
   return { ...change, version: `g${generation}.${change.hash.slice(0, 16)}` };
 }
 
+/** Asked for once more by a person, and not taken up yet. */
+export function isAskedAgain({ state, hash }: KnownRow): boolean {
+  return state === 'gone' && hash === '';
+}
+
 /**
  * Whether a change asks for anything. What is already known with this content does not, whatever its version: an update
  * that touches nothing the definition maps, a table that was emptied and filled again, a second reading after a gap.
@@ -25,7 +30,7 @@ export function versionOf(change: Change, known: KnownRow | undefined, { incarna
  */
 export function isNews(change: Change, known: KnownRow | undefined, phase: Cursor['phase']): boolean {
   if (known === undefined) return true;
-  if (phase === 'adopt') return known.state === 'failing';
+  if (phase === 'adopt') return known.state === 'failing' || isAskedAgain(known);
   if (known.hash !== change.hash) return true;
   return known.state === 'failing' || known.state === 'gone';
 }

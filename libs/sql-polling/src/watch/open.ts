@@ -1,6 +1,7 @@
 import type { Logger } from '@xva/runtime';
 import { readConsistency } from '../checks.ts';
 import type { IsoDate } from '../calendar/dates.ts';
+import { SqlError } from '../client/errors.ts';
 import type { SqlRunner } from '../client/statement.ts';
 import type { WatchDefinition } from '../definition/schema.ts';
 import type { ReadConsistency } from '../statements/details.ts';
@@ -46,8 +47,19 @@ export function fingerprintOf(definition: WatchDefinition): string {
 
 /** A definition that only reads, ready to be polled. Connects to nothing until it is used. */
 export function openWatch(options: OpenWatchOptions): WatchSource {
-  const { runner, definition, store, now, monotonicMs, logger } = options;
+  const { definition, store, now, monotonicMs, logger } = options;
   let known: ReadConsistency | undefined;
+  const runner: SqlRunner = {
+    query: async (statement, values, more) => {
+      try {
+        return await options.runner.query(statement, values, more);
+      } catch (error) {
+        // 3952: snapshot isolation was switched off since; ask the database again next time.
+        if (error instanceof SqlError && error.number === 3952) known = undefined;
+        throw error;
+      }
+    },
+  };
   const consistency = async (): Promise<ReadConsistency> => {
     if (known === undefined) {
       known = await readConsistency(runner);

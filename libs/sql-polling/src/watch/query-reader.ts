@@ -62,9 +62,11 @@ export function queryReader(
       const locate = { today: day, asOf: asOfByRule(definition, day) };
       return { key: requestKeyOf(source), stamp: null, hash: hashOfRow(row), row: source, locate };
     });
-    const keys = changes.map(({ key }) => key);
-    const twice = keys.find((key, index) => keys.indexOf(key) !== index);
-    if (twice !== undefined) throw new ValueError('request key', `two rows of the condition have the key ${twice}`);
+    const seen = new Set<string>();
+    for (const { key } of changes) {
+      if (seen.has(key)) throw new ValueError('request key', `two rows of the condition have the key ${key}`);
+      seen.add(key);
+    }
     return changes;
   };
   const read = async (): Promise<ChangePage> => {
@@ -73,7 +75,7 @@ export function queryReader(
     const values = { today: day, asOf: asOfByRule(definition, day) };
     const { resultSets } = await runner.query(statement, values, { maxRows: definition.maxRows });
     const changes = changesOf(resultSets[0], day);
-    return { outcome: 'page', changes, deleted: [], position: '', more: false, life: null, whole: true };
+    return { outcome: 'page', changes, deleted: [], position: '', more: false, life: null, whole: true, day };
   };
   return {
     begin: () => Promise.resolve({ scan: '', follow: '', life: null }),

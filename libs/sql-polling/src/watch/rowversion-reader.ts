@@ -49,7 +49,13 @@ export function rowversionReader(
       const { bound, page } = await read(0x7fff_ffff_ffff_ffffn, 1);
       return { scan: hex(0n), follow: hex(bound), life: page.life };
     },
-    scan: async (position, limit) => (await read(versionOf('position', position), limit)).page,
+    scan: async (position, limit, until) => {
+      const { page } = await read(versionOf('position', position), limit);
+      if (until === undefined) return page;
+      const end = versionOf('position', until);
+      const changes = page.changes.filter(({ stamp }) => BigInt(stamp ?? '0') < end);
+      return { ...page, changes, more: page.more && BigInt(page.position) < end };
+    },
     follow: async (position, limit): Promise<ChangePage | Gap> => {
       const from = versionOf('position', position);
       const { bound, page } = await read(from, limit);

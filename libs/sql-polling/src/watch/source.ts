@@ -4,6 +4,7 @@ import type { Claimed, ClaimResult, ReadResult, ReleaseOptions } from '../outbox
 import { detailsBatch } from '../statements/details.ts';
 import { ValueError } from '../values.ts';
 import type { ChangePage, Gap } from './change.ts';
+import { DefinitionStateError } from './errors.ts';
 import { WatchInspection, type WatchOptions } from './inspection.ts';
 import { RowMemory, type Work } from './memory.ts';
 import { isNews, versionOf, type remembered } from './news.ts';
@@ -23,6 +24,14 @@ function restoredReason(cursor: Cursor, page: ChangePage): string | undefined {
 /** Rows that fire nothing are read in larger pages. */
 const silentPageRows = 500;
 
+/** Clocks of two machines differ by less. */
+const clockToleranceMs = 300_000;
+
+/** Change tracking knows rows by the table's own key, which means nothing in another table or mode. */
+function byTrackedKey(fingerprint: string): boolean {
+  return fingerprint.startsWith('changeTracking ');
+}
+
 /**
  * A table or condition that may only be read, worked off as if it were a queue: the cursor moves over a page once every
  * change on it is remembered as done. Ended anywhere, the next leader reads the page again, and what was published comes
@@ -33,7 +42,10 @@ export class WatchSource extends WatchInspection {
   readonly #work = new Map<string, Work>();
   #page: { readonly cursor: Cursor; readonly next: Cursor; readonly more: boolean } | undefined;
   #pageWasEmpty = true;
-  #savedAtMs = 0;
+  /** The first idle page's cursor is written too: a process that lives for one tick only would never move it otherwise. */
+  #savedAtMs = -Infinity;
+  /** Of the lead, in which all of this was read. */
+  #term = 0;
   readonly #memory: RowMemory;
 
   constructor(options: WatchOptions) {
@@ -49,14 +61,15 @@ export class WatchSource extends WatchInspection {
   async claim(limit: number): Promise<ClaimResult> {
     const none: ClaimResult = { claimed: [], poisoned: [] };
     for (;;) {
-      const wasHeld = this.options.lead.isHeld;
       const cursor = await this.options.lead.hold(() => this.fresh());
       if (cursor === undefined) {
         this.#forget();
         return none;
       }
-      if (!wasHeld) {
+      const { term } = this.options.lead;
+      if (term !== this.#term) {
         this.#forget();
+        this.#term = term;
         this.options.crashPoint?.('lead-taken');
       }
       if (cursor.fingerprint !== this.options.fingerprint) {
@@ -131,7 +144,7 @@ export class WatchSource extends WatchInspection {
   /** False when another process leads now. */
   async renew(claimed: ClaimedChange): Promise<boolean> {
     const cursor = await this.options.lead.hold(() => this.fresh());
-    return cursor !== undefined && this.#workOf(claimed) !== undefined;
+    return cursor !== undefined && this.options.lead.term === this.#term && this.#workOf(claimed) !== undefined;
   }
 
   async complete(claimed: ClaimedChange, eventId: string): Promise<boolean> {
@@ -158,12 +171,12 @@ export class WatchSource extends WatchInspection {
    * Waits until this process leads, or another has been seen to be alive for the length of a lease. For a single pass: a
    * process that starts cannot know how long the leader has been silent.
    */
-  async waitForLead(sleep: (ms: number) => Promise<void>): Promise<boolean> {
+  async waitForLead(sleep: (ms: number) => Promise<void>, stop?: AbortSignal): Promise<boolean> {
     const { lead, monotonicMs, definition } = this.options;
     const leaseMs = definition.leaseSeconds * 1000;
     for (const startedAtMs = monotonicMs(); ;) {
       if ((await lead.hold(() => this.fresh())) !== undefined) return true;
-      if (monotonicMs() - startedAtMs > leaseMs * 1.5) return false;
+      if (stop?.aborted === true || monotonicMs() - startedAtMs > leaseMs * 1.5) return false;
       await sleep(leaseMs / 10);
     }
   }
@@ -178,7 +191,11 @@ export class WatchSource extends WatchInspection {
   /** Notes a tick as worked off, if this process leads and none later was. @throws LeadLostError; what the store throws */
   async tickDone(tick: Date): Promise<void> {
     const cursor = await this.options.lead.hold(() => this.fresh());
-    if (cursor === undefined || (cursor.tick !== null && new Date(cursor.tick) >= tick)) return;
+    if (cursor === undefined) return;
+    const noted = cursor.tick === null ? undefined : new Date(cursor.tick);
+    // A clock that ran ahead and was set right would otherwise stop all noting until then.
+    const isAhead = noted !== undefined && noted.getTime() - this.options.now().getTime() > clockToleranceMs;
+    if (noted !== undefined && noted >= tick && !isAhead) return;
     await this.options.lead.save({ ...cursor, tick: tick.toISOString() });
   }
 
@@ -205,6 +222,12 @@ export class WatchSource extends WatchInspection {
   /** Another table or condition under the same name: everything is read, and keys that are known fire nothing. */
   async #adopt(cursor: Cursor): Promise<void> {
     const { reader, lead, fingerprint } = this.options;
+    if (byTrackedKey(cursor.fingerprint) || byTrackedKey(fingerprint)) {
+      throw new DefinitionStateError(
+        this.definition.name,
+        `it followed "${cursor.fingerprint}" and now is to follow "${fingerprint}": what was published cannot be told from what is new. Undo the change, or give the definition another name (with start: now, so that what is there fires nothing)`,
+      );
+    }
     this.#forget();
     const { scan, follow, life } = await reader.begin();
     const phase = cursor.phase === 'baseline' ? 'baseline' : 'adopt';
@@ -215,7 +238,9 @@ export class WatchSource extends WatchInspection {
   #read(cursor: Cursor, limit: number): Promise<ChangePage | Gap> {
     const { reader } = this.options;
     if (cursor.phase === 'follow') return reader.follow(cursor.position, limit);
-    return reader.scan(cursor.position, cursor.phase === 'scan' ? limit : Math.max(limit, silentPageRows));
+    if (cursor.phase === 'scan') return reader.scan(cursor.position, limit);
+    // What changes while all is being read must not be taken for what was there: it lies behind `followFrom`.
+    return reader.scan(cursor.position, Math.max(limit, silentPageRows), cursor.followFrom);
   }
 
   /** Decides what on a page is news; in the baseline, remembers it. */
@@ -223,8 +248,11 @@ export class WatchSource extends WatchInspection {
     const known = await this.#memory.of(page);
     this.#work.clear();
     const silent: Work[] = [];
+    // A condition asked for an earlier day than before (a tick that was missed) says nothing of what is there now.
+    const isEarlier = page.day !== undefined && cursor.day !== null && page.day < cursor.day;
     for (const change of page.changes) {
       const before = known.get(change.key);
+      if (isEarlier && before?.value.state === 'gone' && before.value.hash === change.hash) continue;
       if (!isNews(change, before?.value, cursor.phase)) {
         const isOther = before !== undefined && before.value.hash !== change.hash;
         if (isOther) silent.push({ change: versionOf(change, before.value, cursor), known: before, restsUntilMs: 0 });
@@ -238,13 +266,14 @@ export class WatchSource extends WatchInspection {
     if (cursor.phase === 'baseline') this.#work.clear();
     const present = new Set(page.changes.map(({ key }) => key));
     const gone = page.whole
-      ? [...known.values()].filter(({ value }) => !present.has(value.key))
+      ? [...known.values()].filter(({ value }) => !isEarlier && !present.has(value.key))
       : page.deleted.flatMap((key) => known.get(key) ?? []);
     await this.#memory.markGone(gone);
     const ended = !page.more && cursor.phase !== 'follow';
+    const day = isEarlier ? cursor.day : (page.day ?? cursor.day);
     const next: Cursor = ended
-      ? { ...cursor, phase: 'follow', position: cursor.followFrom }
-      : { ...cursor, life: cursor.life ?? page.life, position: page.position };
+      ? { ...cursor, phase: 'follow', position: cursor.followFrom, day }
+      : { ...cursor, life: cursor.life ?? page.life, position: page.position, day };
     this.#page = { cursor, next, more: page.more || ended };
   }
 
@@ -288,13 +317,19 @@ export class WatchSource extends WatchInspection {
     const page = this.#page;
     if (page === undefined) return false;
     const { lead, monotonicMs } = this.options;
-    const moved = page.next.position !== page.cursor.position || page.next.phase !== page.cursor.phase;
-    const idle = !page.more && this.#pageWasEmpty;
+    const { next, cursor: from } = page;
+    const moved = next.position !== from.position || next.phase !== from.phase;
+    const idle = !page.more && this.#pageWasEmpty && next.day === from.day;
     // An idle table's cursor is written now and then only: what it skips over is cheap to read again.
-    if (moved && (!idle || monotonicMs() - this.#savedAtMs > 10_000)) {
-      const { phase, position, life } = page.next;
-      const now = (await lead.hold(() => this.fresh())) ?? page.cursor;
-      await lead.save({ ...now, phase, position, life });
+    if ((moved || next.day !== from.day) && (!idle || monotonicMs() - this.#savedAtMs > 10_000)) {
+      const { phase, position, life, day } = next;
+      const now = await lead.hold(() => this.fresh());
+      if (now === undefined || lead.term !== this.#term) {
+        // Another process led since this page was read, and may be elsewhere.
+        this.#forget();
+        return now !== undefined;
+      }
+      await lead.save({ ...now, phase, position, life, day });
       this.#savedAtMs = monotonicMs();
       this.options.crashPoint?.('cursor-moved');
     }

@@ -18,6 +18,8 @@ export interface Cursor {
   readonly fingerprint: string;
   /** The schedule's last tick that was worked off (ISO 8601), so that a restart or another leader knows which were missed. */
   readonly tick: string | null;
+  /** The latest local date that a condition was asked for; null in the other modes. */
+  readonly day: string | null;
   /** The last gap, for people: why everything was read again, and when. */
   readonly gap: { readonly reason: string; readonly at: string } | null;
 }
