@@ -75,6 +75,23 @@ async function connectRaw(options: SqlConnectionOptions): Promise<RawSql> {
   };
 }
 
+/** Connects to a server that may still be starting (a service container), and makes the database where it is missing. */
+async function connectReal(options: SqlConnectionOptions): Promise<RawSql> {
+  if (!/^\w+$/.test(options.database)) throw new Error(`MSSQL_URL: not a plain database name: ${options.database}`);
+  const deadline = Date.now() + 50_000;
+  for (;;) {
+    try {
+      return await connectRaw(options);
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    const master = await connectRaw({ ...options, database: 'master' }).catch(() => undefined);
+    if (master === undefined) await new Promise((resolve) => setTimeout(resolve, 1_000));
+    else await master.run(`IF DB_ID(N'${options.database}') IS NULL CREATE DATABASE [${options.database}];`);
+    master?.close();
+  }
+}
+
 const schema = fileURLToPath(new URL('../../../tools/lab/sql/', import.meta.url));
 
 /** Starts the simulator (or takes the real server) and applies the schema. */
@@ -92,7 +109,7 @@ export async function openTarget(): Promise<Target> {
           encrypt: 'false',
           trustServerCertificate: false,
         };
-  const sql = await connectRaw(options);
+  const sql = await (simulator === undefined ? connectReal(options) : connectRaw(options));
   for (const file of ['01-schema.sql', '02-snapshot.sql']) {
     for (const batch of readFileSync(`${schema}${file}`, 'utf8').split(/^GO\s*$/m)) {
       if (batch.trim() !== '') await sql.run(batch);
