@@ -8,6 +8,24 @@ function far(a: number, b: number, scale: number): boolean {
   return Math.abs(a - b) > relativeTolerance * Math.max(1, scale);
 }
 
+/** A set has error bars, or a warning that says why not, exactly when the package asks for them. */
+function errorBarProblems(summary: ResultSummary, manifest: Manifest): readonly string[] {
+  const asked = manifest.parts.some((part) => part.role === 'error-bar-setup');
+  const excused = new Set(summary.warnings.filter((one) => one.code === 'no-error-bars').map((one) => one.subject));
+  return summary.nettingSets.flatMap((set) => {
+    const bars = set.errorBars ?? [];
+    if (!asked) return bars.length === 0 ? [] : [`netting set ${set.id} has error bars that nobody asked for`];
+    if (bars.length === 0)
+      return excused.has(set.id) ? [] : [`netting set ${set.id} has no error bars and no word why`];
+    const foreign = bars.find((bar) => bar.currency !== summary.currency);
+    const twice = new Set(bars.map((bar) => bar.measure)).size !== bars.length;
+    return [
+      ...(foreign === undefined ? [] : [`error bar ${foreign.measure} of ${set.id} is in ${foreign.currency}`]),
+      ...(twice ? [`netting set ${set.id} has two error bars of one measure`] : []),
+    ];
+  });
+}
+
 /**
  * What is wrong with the summary of a merge, in words; empty when it may be published. Identity, shards, coverage against
  * the manifest, and totals that are the sums of what is published.
@@ -44,6 +62,7 @@ export function summaryProblems(summary: ResultSummary, record: RunRecord, manif
   for (const id of [...packaged.keys(), ...manifest.refusedNettingSets.map((set) => set.id)]) {
     if (!left.has(id)) problems.push(`netting set ${id} is neither published nor rejected`);
   }
+  problems.push(...errorBarProblems(summary, manifest));
   const coverage = summary.coverage.nettingSets;
   same('coverage: netting sets requested', coverage.requested, packaged.size + manifest.refusedNettingSets.length);
   same('coverage: netting sets published', coverage.published, published.length);

@@ -26,6 +26,20 @@ export const xvaMeasuresSchema = z.strictObject({
   colva: z.number().nullable(),
 });
 
+/** Simulated figures that can have an error bar. */
+export const errorBarMeasures = ['cva', 'dva', 'fba', 'fca', 'fva', 'colva', 'baselEpe', 'baselEepe'] as const;
+
+/**
+ * The standard error of one simulated figure, an amount in `currency`: |figure − the same from half the samples| / √3. One
+ * draw: read the bars of many netting sets, or of several measures, together.
+ */
+export const errorBarSchema = z.strictObject({
+  measure: z.enum(errorBarMeasures),
+  currency: currencyCode,
+  standardError: z.number().min(0),
+  halfSampleValue: z.number(),
+});
+
 export const nettingSetSummarySchema = xvaMeasuresSchema.extend({
   id: idToken,
   counterparty: idToken,
@@ -35,6 +49,8 @@ export const nettingSetSummarySchema = xvaMeasuresSchema.extend({
   baselEepe: z.number(),
   /** Highest value of the PFE profile. */
   peakPfe: z.number(),
+  /** Only where the request's settings ask for them; a set that could have none is named in the warnings (`no-error-bars`). */
+  errorBars: z.array(errorBarSchema).min(1).optional(),
 });
 
 /**

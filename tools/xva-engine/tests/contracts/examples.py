@@ -233,7 +233,20 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
                     "baselEpe": 1.5,
                     "baselEepe": 1.5,
                     "peakPfe": 2.5,
-                }
+                    "errorBars": [
+                        {"measure": "cva", "currency": "EUR", "standardError": 0.25, "halfSampleValue": 1.0},
+                    ],
+                },
+                {
+                    **MEASURES,
+                    "id": "NS2",
+                    "counterparty": "CP1",
+                    "collateralised": False,
+                    "trades": 1,
+                    "baselEpe": 1.5,
+                    "baselEepe": 1.5,
+                    "peakPfe": 2.5,
+                },
             ],
             "coverage": {
                 "nettingSets": {"requested": 2, "published": 1},

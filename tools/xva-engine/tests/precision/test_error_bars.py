@@ -120,11 +120,11 @@ def test_the_verb_prints_a_bar_per_netting_set_and_measure(tmp_path: Path) -> No
     answer = _verb("--package", str(_write(package, tmp_path / "p")), "--netting-sets", "NS_ALDER", "--format", "json")
     assert answer.returncode == 0, answer.stderr
     bars = json.loads(answer.stdout)
-    assert {bar["netting_set_id"] for bar in bars} == {"NS_ALDER"}
+    assert {(bar["nettingSetId"], bar["baseCurrency"]) for bar in bars} == {("NS_ALDER", "EUR")}
     assert {bar["measure"] for bar in bars} == set(MEASURES) - {"colva"}
     found = next(bar for bar in bars if bar["measure"] == "cva")
-    assert found["standard_error"] > 0
-    assert found["standard_error"] == pytest.approx(abs(found["value"] - found["half_sample_value"]) / math.sqrt(3))
+    assert found["standardError"] > 0
+    assert found["standardError"] == pytest.approx(abs(found["value"] - found["halfSampleValue"]) / math.sqrt(3))
 
 
 def test_a_package_without_the_parts_is_refused(

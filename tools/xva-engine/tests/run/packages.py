@@ -19,6 +19,8 @@ ROLES = {
     "simulation.xml": "simulation",
     "netting.xml": "netting",
     "portfolio.xml": "portfolio",
+    "error-bar-ore.xml": "error-bar-setup",
+    "error-bar-simulation.xml": "error-bar-simulation",
 }
 SETUP = """<?xml version="1.0"?>
 <ORE><Setup>

@@ -36,5 +36,7 @@ class OmitsEmpty(Contract):
 
     @model_serializer(mode="wrap")
     def _write(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
-        optional = {name for name, field in type(self).model_fields.items() if field.default_factory is list}
+        fields = type(self).model_fields.items()
+        lists = [(name, field.alias) for name, field in fields if field.default_factory is list]
+        optional = {word for words in lists for word in words}
         return {name: value for name, value in write(self).items() if value != [] or name not in optional}

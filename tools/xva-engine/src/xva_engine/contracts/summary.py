@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from xva_engine.contracts.base import Contract, SchemaVersion
+from xva_engine.contracts.base import Contract, OmitsEmpty, SchemaVersion
 from xva_engine.contracts.bundle import BundleInput, EngineInfo, Rejection
 from xva_engine.contracts.frozen_request import RequestKey
 from xva_engine.contracts.manifest import ContractWarning
@@ -32,8 +32,17 @@ class XvaMeasures(Contract):
     colva: float | None
 
 
-class NettingSetSummary(XvaMeasures):
-    """One netting set's numbers; `peak_pfe` is the highest value of its PFE profile."""
+class ErrorBarSummary(Contract):
+    """The standard error of one simulated figure; amounts in `currency`."""
+
+    measure: Literal["cva", "dva", "fba", "fca", "fva", "colva", "baselEpe", "baselEepe"]
+    currency: CurrencyCode
+    standard_error: float = Field(ge=0)
+    half_sample_value: float
+
+
+class NettingSetSummary(XvaMeasures, OmitsEmpty):
+    """One netting set's numbers; `peak_pfe` is the highest value of its PFE profile; error bars only on request."""
 
     id: IdToken
     counterparty: IdToken
@@ -42,6 +51,7 @@ class NettingSetSummary(XvaMeasures):
     basel_epe: float
     basel_eepe: float
     peak_pfe: float
+    error_bars: list[ErrorBarSummary] = Field(default_factory=list, min_length=1)
 
 
 class CountCoverage(Contract):

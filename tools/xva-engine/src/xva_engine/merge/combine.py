@@ -15,7 +15,8 @@ from xva_engine.contracts import (
     ResultSummary,
     XvaMeasures,
 )
-from xva_engine.contracts.summary import CountCoverage, Coverage, NotionalCoverage, NpvCoverage
+from xva_engine.contracts.summary import CountCoverage, Coverage, ErrorBarSummary, NotionalCoverage, NpvCoverage
+from xva_engine.precision import MEASURES
 from xva_engine.run.tables import Row
 
 _ADDITIVE = ("npv", "cva", "dva", "fba", "fca", "fva")
@@ -80,6 +81,9 @@ def summarise(
 ) -> ResultSummary:
     """`summary.json` from the united tables, at least one netting set; `rejections` is the whole list."""
     sets = sorted(rows["xva_netting_set"], key=lambda row: str(row["nettingSetId"]))
+    bars: dict[str, list[Row]] = {}
+    for bar in rows.get("error_bars", ()):
+        bars.setdefault(bar["nettingSetId"], []).append(bar)
     return ResultSummary(
         schema_version="1.0",
         run_id=spec.run_id,
@@ -94,7 +98,7 @@ def summarise(
         quantile=manifest.quantile,
         grid_dates=manifest.grid_dates,
         totals=totals(sets),
-        netting_sets=[_summary_of(row) for row in sets],
+        netting_sets=[_summary_of(row, bars.get(row["nettingSetId"], [])) for row in sets],
         coverage=_coverage(manifest, rows),
         rejections=list(rejections),
         warnings=list(warnings),
@@ -106,9 +110,19 @@ def summarise(
     )
 
 
-def _summary_of(row: Row) -> NettingSetSummary:
+def _summary_of(row: Row, bars: Sequence[Row]) -> NettingSetSummary:
     same = ("counterparty", "collateralised", "trades", *_ADDITIVE, "colva", "baselEpe", "baselEepe", "peakPfe")
-    return NettingSetSummary.model_validate({"id": row["nettingSetId"], **{name: row[name] for name in same}})
+    found = [
+        ErrorBarSummary(
+            measure=bar["measure"],
+            currency=bar["baseCurrency"],
+            standard_error=bar["standardError"],
+            half_sample_value=bar["halfSampleValue"],
+        )
+        for bar in sorted(bars, key=lambda one: MEASURES.index(one["measure"]))
+    ]
+    plain = {"id": row["nettingSetId"], **{name: row[name] for name in same}}
+    return NettingSetSummary.model_validate({**plain, **({"errorBars": found} if found else {})})
 
 
 def _coverage(manifest: Manifest, rows: Mapping[str, Sequence[Row]]) -> Coverage:

@@ -5,18 +5,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from xva_engine.contracts import Bundle, Manifest, MergeSpec, Rejection, ShardSpec
-from xva_engine.run.acceptance import Defect, accept
+from xva_engine.run.acceptance import Defect, Expected, accept
 from xva_engine.run.bundle_file import OpenBundle
 from xva_engine.run.cube import CUBE_FILE, SCENARIO_FILE, merge_cubes, readable_scenarios
 from xva_engine.run.engine import EngineProcess
+from xva_engine.run.engine_run import Layout, run_engine
 from xva_engine.run.errors import BadInputError, ModelFailureError
 from xva_engine.run.package import Package, load_package
 from xva_engine.run.parquet import decode
 from xva_engine.run.prechecks import check_sets
+from xva_engine.run.rerun import HALF_CUBE, HALF_SCENARIOS, Bars, bars_of, half_logs, told, without_bars
 from xva_engine.run.session import Session
-from xva_engine.run.shard import Layout, contract_warnings, rejections_of, run_engine, told
+from xva_engine.run.shard import contract_warnings, rejections_of
 from xva_engine.run.stages import from_cube
-from xva_engine.run.table_specs import PRICING_STATS, TABLES
+from xva_engine.run.table_specs import PRICING_STATS, tables_for
 from xva_engine.run.tables import Row, build_rows, rejection_rows
 
 _CUBE = f"cube/{CUBE_FILE}"
@@ -49,14 +51,15 @@ def check_pieces(manifest: Manifest, pieces: Mapping[str, Sequence[OpenBundle]])
                 holder[trade_id] = info.bundle_id
         if odd := sorted(trades_of.get(set_id, set()) ^ holder.keys()):
             raise BadInputError(f"the cubes of {set_id} and the manifest disagree on trade {odd[0]}")
-        hashes = {
-            hashlib.sha256(bundle.files[_SCENARIOS]).hexdigest(): bundle.info.bundle_id
-            for bundle in bundles
-            if _SCENARIOS in bundle.files
-        }
-        if len(hashes) > 1:
-            one, other, *_ = hashes.values()
-            raise BadInputError(f"cubes {one} and {other} of {set_id} were simulated on different scenarios")
+        for name in (_SCENARIOS, HALF_SCENARIOS):
+            hashes = {
+                hashlib.sha256(bundle.files[name]).hexdigest(): bundle.info.bundle_id
+                for bundle in bundles
+                if name in bundle.files
+            }
+            if len(hashes) > 1:
+                one, other, *_ = hashes.values()
+                raise BadInputError(f"cubes {one} and {other} of {set_id} were simulated on different scenarios")
 
 
 class SplitSets:
@@ -76,7 +79,7 @@ class SplitSets:
         first = bundles[0].info
         warnings = list({(w.code, w.subject, w.message): w for b in bundles for w in b.info.warnings}.values())
         rejections = [one for bundle in bundles for one in bundle.info.rejections]
-        empty: dict[str, list[Row]] = {table.name: [] for table in TABLES}
+        empty: dict[str, list[Row]] = {table.name: [] for table in tables_for(self._spec.parts)}
         if rejections:
             unique = {(r.trade_id, r.code, r.message): r for r in rejections}
             info = first.model_copy(
@@ -106,8 +109,13 @@ class SplitSets:
                 raise ModelFailureError(f"{set_id} from its cubes: {told(verdict.failures)}")
             defects = verdict.defects
             rows = build_rows(result.reports, verdict, expected, defects)
+            told_of = verdict.notices
+            if verdict.accepted and (half := package.on_half_the_samples()) is not None:
+                bars = self._bars(half, expected, bundles, rows["xva_netting_set"])
+                rows["error_bars"] = bars.rows
+                told_of = (*told_of, *bars.notices)
             known = {(w.code, w.subject) for w in warnings}
-            notices = [*warnings, *(w for w in contract_warnings(verdict.notices) if (w.code, w.subject) not in known)]
+            notices = [*warnings, *(w for w in contract_warnings(told_of) if (w.code, w.subject) not in known)]
         elif not early:
             defects = (Defect(set_id, None, "no-live-trades", "every trade has matured; the engine gives no numbers"),)
         accepted = [] if defects else [set_id]
@@ -119,6 +127,21 @@ class SplitSets:
         tables = [b.files[PRICING_STATS.path] for b in bundles if accepted and PRICING_STATS.path in b.files]
         pricing = [row for table in tables for row in decode(PRICING_STATS, table).to_pylist()]
         return info, {**empty, **named, PRICING_STATS.name: pricing, "rejections": self._rejection_rows(found)}
+
+    def _bars(self, half: Package, expected: Expected, bundles: Sequence[OpenBundle], whole: Sequence[Row]) -> Bars:
+        cubes = [(f"half cube of {b.info.task_id}", b.files[HALF_CUBE]) for b in bundles if HALF_CUBE in b.files]
+        scenarios = next((b.files[HALF_SCENARIOS] for b in bundles if HALF_SCENARIOS in b.files), None)
+        if scenarios is None or len(cubes) != sum(_CUBE in b.files for b in bundles):
+            return Bars([], without_bars(expected.netting_sets, "a shard has no cube of it"))
+        before = {CUBE_FILE: merge_cubes(cubes), SCENARIO_FILE: readable_scenarios(SCENARIO_FILE, scenarios)}
+        logs = half_logs(self._session.logs / next(iter(expected.netting_sets)))
+        with EngineProcess(logs) as engine:
+            layout = Layout(setup=from_cube(half.setup_tree), before=before, logs=logs)
+            try:
+                result = run_engine(self._session, engine, half, expected, layout)
+            except ModelFailureError as error:
+                return Bars([], without_bars(expected.netting_sets, str(error)))
+        return bars_of(result, expected, whole)
 
     def _rejection_rows(self, found: Sequence[Rejection]) -> list[Row]:
         own = {"runId": self._spec.run_id, "taskId": self._spec.task_id}

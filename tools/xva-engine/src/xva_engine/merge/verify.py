@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from xva_engine.contracts import Bundle, Manifest, MergeInput, MergeSpec, package_id_of
+from xva_engine.precision import MEASURES
 from xva_engine.run.bundle_file import OpenBundle, read_bundle
 from xva_engine.run.errors import BadInputError
 from xva_engine.run.tables import Row
@@ -104,6 +105,7 @@ def check_rows(manifest: Manifest, bundle: OpenBundle, rows: Mapping[str, Sequen
         _same(f"{who}, netting set {one.id}", "collateralised", str(row["collateralised"]), str(one.collateralised))
         _same(f"{who}, netting set {one.id}", "baseCurrency", row["baseCurrency"], manifest.base_currency)
     _check_profiles(who, rows)
+    _check_bars(who, rows)
     matured = {warning.subject for warning in info.warnings if warning.code == "trade-matured"}
     for name in ("npv", "xva_trade"):
         for set_id in sorted(accepted):
@@ -122,6 +124,19 @@ def _check_profiles(who: str, rows: Mapping[str, Sequence[Row]]) -> None:
     wanted |= {("trade", row["nettingSetId"], row["tradeId"]) for row in rows["npv"]}
     if odd := sorted(profiles ^ wanted):
         raise BadInputError(f"{who}: table exposure_profile disagrees with the others on {' '.join(odd[0])}")
+
+
+def _check_bars(who: str, rows: Mapping[str, Sequence[Row]]) -> None:
+    of_set = {row["nettingSetId"]: row for row in rows["xva_netting_set"]}
+    seen: set[tuple[str, str]] = set()
+    for bar in rows.get("error_bars", ()):
+        key = (bar["nettingSetId"], bar["measure"])
+        if key in seen or bar["measure"] not in MEASURES:
+            raise BadInputError(f"{who}: table error_bars has {' '.join(key)} twice, or knows it alone")
+        seen.add(key)
+        row = of_set[bar["nettingSetId"]]
+        for name, wanted in (("value", row[bar["measure"]]), ("baseCurrency", row["baseCurrency"])):
+            _same(f"{who}, error bar {' '.join(key)}", name, str(bar[name]), str(wanted))
 
 
 def _same(who: str, what: str, actual: str, wanted: str) -> None:

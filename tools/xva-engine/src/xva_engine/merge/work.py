@@ -14,7 +14,7 @@ from xva_engine.run.engine_info import engine_info
 from xva_engine.run.errors import BadInputError, ModelFailureError
 from xva_engine.run.parquet import TableError, decode, encode, to_arrow
 from xva_engine.run.session import Session, ignore_signals
-from xva_engine.run.table_specs import REJECTIONS, STAGE_PACKAGE, TABLES
+from xva_engine.run.table_specs import REJECTIONS, STAGE_PACKAGE, TableSpec, tables_for
 from xva_engine.run.tables import Row, rejection_rows
 
 
@@ -31,7 +31,8 @@ def run_merge(session: Session, spec: ShardSpec | MergeSpec) -> str:
     bundles = read_inputs(session.root, spec)
     check_coverage(manifest, bundles)
     session.progress.advance("merging", 0, len(bundles))
-    rows: dict[str, list[Row]] = {table.name: [] for table in TABLES}
+    tables = tables_for(manifest.parts)
+    rows: dict[str, list[Row]] = {table.name: [] for table in tables}
     infos: list[Bundle] = []
 
     def take(bundle: OpenBundle, read: Mapping[str, list[Row]]) -> None:
@@ -44,7 +45,7 @@ def run_merge(session: Session, spec: ShardSpec | MergeSpec) -> str:
     check_pieces(manifest, pieces)
     whole = [bundle for bundle in bundles if bundle.info.kind != "cube"]
     for index, bundle in enumerate(whole, start=1):
-        take(bundle, _read_tables(bundle))
+        take(bundle, _read_tables(bundle, tables))
         session.progress.advance("merging", index, len(bundles))
     done = len(whole)
     for set_id, cubes in sorted(pieces.items()):
@@ -62,7 +63,7 @@ def run_merge(session: Session, spec: ShardSpec | MergeSpec) -> str:
         raise ModelFailureError(f"no netting set is left to publish: {_told(rejections)}")
     warnings = all_warnings(manifest, [one for info in infos for one in info.warnings], engines)
     summary = summarise(manifest, spec, rows, rejections=rejections, warnings=warnings, engine=engines[0])
-    files, counts = _tables(rows, refused, spec)
+    files, counts = _tables(manifest, rows, refused, spec)
     files["summary.json"] = json.dumps(summary.to_json(), indent=1, allow_nan=False).encode()
     info = Bundle(
         schema_version="1.0",
@@ -98,9 +99,9 @@ def pricing_seconds(manifest: Manifest, rows: Sequence[Row]) -> dict[str, float]
     return {name: total / 1e6 for name, total in sorted(micros.items())}
 
 
-def _read_tables(bundle: OpenBundle) -> dict[str, list[Row]]:
+def _read_tables(bundle: OpenBundle, tables: Sequence[TableSpec]) -> dict[str, list[Row]]:
     read: dict[str, list[Row]] = {}
-    for table in TABLES:
+    for table in tables:
         if table.path not in bundle.files:
             raise BadInputError(f"bundle {bundle.info.bundle_id} has no {table.path}")
         try:
@@ -111,12 +112,12 @@ def _read_tables(bundle: OpenBundle) -> dict[str, list[Row]]:
 
 
 def _tables(
-    rows: Mapping[str, Sequence[Row]], refused: Sequence[Rejection], spec: MergeSpec
+    manifest: Manifest, rows: Mapping[str, Sequence[Row]], refused: Sequence[Rejection], spec: MergeSpec
 ) -> tuple[dict[str, bytes], dict[str, int]]:
     """Rows keep the task that made them; what the package refused is the merge's to tell."""
     files: dict[str, bytes] = {}
     counts: dict[str, int] = {}
-    for table in TABLES:
+    for table in tables_for(manifest.parts):
         cells = list(rows[table.name])
         if table is REJECTIONS:
             defects = [Defect(r.netting_set_id, r.trade_id, r.code, r.message) for r in refused]

@@ -42,6 +42,13 @@ class Expected:
     netting_sets: Mapping[str, ExpectedSet]
     foreign_counterparties: frozenset[str] = frozenset()
 
+    def only(self, set_ids: Iterable[str]) -> "Expected":
+        """Cut to these netting sets; the counterparties of the others are foreign then."""
+        kept = {set_id: self.netting_sets[set_id] for set_id in set_ids}
+        here = {one.counterparty for one in kept.values()}
+        gone = {one.counterparty for one in self.netting_sets.values()}
+        return Expected(self.as_of, kept, (self.foreign_counterparties | gone) - here)
+
 
 @dataclass(frozen=True)
 class Defect:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xva_engine.run.table_specs import STAGE_PACKAGE, TABLES
+from xva_engine.run.table_specs import ERROR_BARS, STAGE_PACKAGE, TABLES
 
 if TYPE_CHECKING:
     from xva_engine.run.bundle_file import OpenBundle
@@ -42,8 +42,10 @@ def execute(args: argparse.Namespace) -> int:
     try:
         left, right = read_bundle(args.left), read_bundle(args.right)
         results = []
-        for spec in TABLES:
-            sides = [_table_bytes(bundle, spec.path) for bundle in (left, right)]
+        both = (left, right)
+        asked = [ERROR_BARS] if any(ERROR_BARS.path in bundle.files for bundle in both) else []
+        for spec in (*TABLES, *asked):
+            sides = [_table_bytes(bundle, spec.path) for bundle in both]
             tables = [_comparable(decode(spec, data).to_pylist()) for data in sides]
             results.append(compare_rows(spec, tables[0], tables[1], args.tolerance))
     except (BadInputError, TableError, OSError) as error:

@@ -48,6 +48,7 @@ class EngineProcess:
     """
 
     def __init__(self, logs: Path, memory_limit_mb: int | None = None) -> None:
+        self._memory_limit_mb = memory_limit_mb
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         limit = [f"--memory-limit-mb={memory_limit_mb}"] if memory_limit_mb else []
         self._stderr_path = logs / "engine-stderr.txt"
@@ -60,6 +61,10 @@ class EngineProcess:
                 env={**environment, "LC_ALL": "C.UTF-8"},
                 process_group=0,
             )
+
+    def another(self, logs: Path) -> "EngineProcess":
+        """One more fresh engine under the same limit; `logs` must exist."""
+        return EngineProcess(logs, self._memory_limit_mb)
 
     @property
     def pid(self) -> int:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -63,9 +63,18 @@ class Package:
     portfolio: "_Element"
     trades: tuple[TradeRef, ...]
     collateralised: Mapping[str, bool]
+    rerun: "tuple[Setup, _Element] | None" = None
+    """The set-up on half the samples, where error bars are asked for."""
 
     def path_of(self, role: str) -> str:
         return next(part.path for part in self.parts if part.role == role)
+
+    def on_half_the_samples(self) -> "Package | None":
+        """The same package under the set-up of the rerun; None when no error bars are asked for."""
+        if self.rerun is None:
+            return None
+        setup, tree = self.rerun
+        return replace(self, setup=setup, setup_tree=tree, rerun=None)
 
 
 def load_package(root: Path, spec: ShardSpec) -> Package:
@@ -93,6 +102,7 @@ def load_package(root: Path, spec: ShardSpec) -> Package:
         portfolio=trees[portfolio_path],
         trades=_read_trades(portfolio_path, trees[portfolio_path]),
         collateralised=_read_netting(by_role["netting"][0], trees[by_role["netting"][0]]),
+        rerun=_read_rerun(spec.parts, trees, frozenset(content)),
     )
     known = {trade.netting_set_id for trade in package.trades}
     for set_id, count in Counter(spec.netting_sets).items():
@@ -116,8 +126,11 @@ def _check_whole(package: Package, spec: ShardSpec, known: set[str]) -> None:
             if count > 1:
                 raise BadInputError(f"the spec names trade {trade_id} {count} times")
     part = spec.trades or set(spec.netting_sets) != known
-    if part and (odd := not_separable(package.setup_tree)):
-        raise BadInputError(f"{package.setup.path}: {odd[0]}: the numbers of a part of the book would not be exact")
+    for setup, tree in ((package.setup, package.setup_tree), *([package.rerun] if package.rerun else [])):
+        if setup.as_of != package.setup.as_of:
+            raise BadInputError(f"{setup.path}: asofDate is {setup.as_of}, that of {package.setup.path} is another")
+        if part and (odd := not_separable(tree)):
+            raise BadInputError(f"{setup.path}: {odd[0]}: the numbers of a part of the book would not be exact")
 
 
 def lay_out(
@@ -215,6 +228,17 @@ def _read_setup(path: str, root: "_Element", files: frozenset[str]) -> Setup:
         if name in _INPUT_FILES and value and f"{named['inputPath']}/{value}" not in files:
             raise BadInputError(f"{path}: {name} names {named['inputPath']}/{value}, which is no part of the package")
     return Setup(path, as_of, output, log_file)
+
+
+def _read_rerun(
+    parts: Sequence[Part], trees: Mapping[str, "_Element"], files: frozenset[str]
+) -> "tuple[Setup, _Element] | None":
+    paths = [part.path for part in parts if part.role == "error-bar-setup"]
+    if not paths:
+        return None
+    if len(paths) > 1 or paths[0] not in trees:
+        raise BadInputError(f"{paths[0]}: role error-bar-setup must be one .xml file")
+    return _read_setup(paths[0], trees[paths[0]], files), trees[paths[0]]
 
 
 def _read_trades(path: str, root: "_Element") -> tuple[TradeRef, ...]:

@@ -1,7 +1,11 @@
 """The result tables: names, columns, keys. What the runner writes, the merge unites and `compare` compares."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from xva_engine.contracts import Part
 
 ColumnType = Literal["string", "double", "int64", "date", "bool"]
 
@@ -119,5 +123,21 @@ REJECTIONS = TableSpec(
     ),
 )
 
+ERROR_BARS = TableSpec(
+    "error_bars",
+    ("nettingSetId", "measure"),
+    (
+        *_IDENTITY,
+        *_text("nettingSetId", "measure", "baseCurrency"),
+        *_doubles("value", "halfSampleValue", "standardError"),
+    ),
+)
+"""Amounts in base currency; there only when the package asks for it."""
+
 TABLES: Final = (NPV, XVA_NETTING_SET, XVA_TRADE, EXPOSURE_PROFILE, PRICING_STATS, REJECTIONS)
-TABLES_BY_NAME: Final = {spec.name: spec for spec in TABLES}
+TABLES_BY_NAME: Final = {spec.name: spec for spec in (*TABLES, ERROR_BARS)}
+
+
+def tables_for(parts: "Iterable[Part]") -> tuple[TableSpec, ...]:
+    """The tables of a result of a package with these parts."""
+    return (*TABLES, ERROR_BARS) if any(part.role == "error-bar-setup" for part in parts) else TABLES
