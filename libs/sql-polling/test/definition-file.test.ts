@@ -1,4 +1,6 @@
 import { DefinitionFileError, parseDefinitions } from '../src/index.ts';
+import { sourceRow } from '../src/outbox/rows.ts';
+import { requestColumns } from '../src/statements/request-columns.ts';
 
 function issuesOf(text: string): readonly string[] {
   try {
@@ -30,6 +32,20 @@ describe('a definition file', () => {
       leaseSeconds: 60,
       maxAttempts: 5,
     });
+  });
+
+  it('asks for no column of what few tables hold, until one is named', () => {
+    const head = 'version: 1\ndefinitions:\n  - name: a\n    mode: outbox\n';
+    const [plain] = parseDefinitions(head, 'p.yaml');
+    const rare = ['errorBars', 'marketSnapshot', 'creditProxies', 'whatIf'];
+    for (const field of rare) expect(requestColumns(plain!)).not.toContain(field);
+    expect(sourceRow(plain!, {}).fields).toMatchObject(Object.fromEntries(rare.map((field) => [field, null])));
+    const mapping = '    mapping: { errorBars: { value: true }, marketSnapshot: Snapshot, whatIf: WhatIf }\n';
+    const [asked] = parseDefinitions(head + mapping, 'p.yaml');
+    expect(requestColumns(asked!)).toContain('[Snapshot] AS [marketSnapshot], [WhatIf] AS [whatIf]');
+    const { fields, columns } = sourceRow(asked!, { marketSnapshot: 'EOD', whatIf: null });
+    expect(fields).toMatchObject({ errorBars: true, marketSnapshot: 'EOD', creditProxies: null, whatIf: null });
+    expect(columns).toMatchObject({ marketSnapshot: 'Snapshot', errorBars: 'constant errorBars' });
   });
 
   it('may be JSON', () => {

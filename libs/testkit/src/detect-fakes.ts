@@ -18,7 +18,11 @@ export type RequestFieldName =
   | 'grid'
   | 'strict'
   | 'priority'
-  | 'traceparent';
+  | 'traceparent'
+  | 'errorBars'
+  | 'marketSnapshot'
+  | 'creditProxies'
+  | 'whatIf';
 
 export interface SourceRowLike {
   readonly fields: Readonly<Record<RequestFieldName, string | number | boolean | null>>;
@@ -93,6 +97,10 @@ export function requestFieldsOf(
     strict: false,
     priority: 0,
     traceparent: null,
+    errorBars: null,
+    marketSnapshot: null,
+    creditProxies: null,
+    whatIf: null,
     ...fields,
   };
 }

@@ -4,7 +4,7 @@ import { jobsOf } from '../src/history.ts';
 import { requestState, type BookRows, type RequestRow } from '../src/load-book.ts';
 import { numbersOf, type Results } from '../src/numbers.ts';
 import { deliverAgain } from '../src/request.ts';
-import { commitRequest, identityOf, untilOver, untilPublished, withSql } from '../src/undeterred.ts';
+import { commitRequest, identityOf, untilOver, withSql } from '../src/undeterred.ts';
 import { bookLike, loadDraft, tradeOf, withSettings, type DraftBook } from './support/books.ts';
 import { nonsense } from './support/nonsense.ts';
 import { spoiledBooks, withoutAlder } from './support/spoiled-books.ts';
@@ -179,16 +179,6 @@ describe('a malformed request row', () => {
     await over(request, 'done', 'complete');
     const { summary } = await lab.session.api.results(identityOf(request).runId);
     expect(summary.nettingSets).toEqual(clean.summary.nettingSets);
-  });
-
-  scenario('names the netting set whose CSA is no JSON', async () => {
-    const request = await ask('BAD-CSA', (draft) => {
-      const set = draft.nettingSets.find((one) => one.id === 'NS_FJORD');
-      if (set !== undefined) set.csa = 'threshold: none';
-    });
-    await expect(untilPublished(lab.session, await commitRequest(lab.session, request))).rejects.toThrow(
-      /NS_FJORD.*csa/,
-    );
   });
 });
 

@@ -1,6 +1,7 @@
 import {
   canonicalJson,
   ContractError,
+  csaSchema,
   deriveEventId,
   deriveRunId,
   frozenRequestSchema,
@@ -9,6 +10,7 @@ import {
 } from '@xva/contracts';
 import type { FrozenRequest, FrozenTrade, RequestKey, RunSettings } from '@xva/contracts';
 import type { DetailRows } from './ports.ts';
+import type { RequestExtras } from './request.ts';
 
 /** A frozen request as it lies in Storage, and what the event says of it. */
 export interface Frozen {
@@ -48,15 +50,23 @@ export function parseTerms(text: string): FrozenTrade['terms'] {
   return isObject ? (value as FrozenTrade['terms']) : { raw: text };
 }
 
-/** A CSA's JSON; what is none stays text and fails the contract with its place. */
-function parseCsa(text: string | null): unknown {
+/**
+ * The CSA that the text holds, else `{ raw: text }` for the input API to refuse that netting set alone, with each fault by
+ * name. Empty text and JSON's `null` are no CSA. Text beyond the contract's bound is cut and refused all the same.
+ */
+function parseCsa(text: string | null): FrozenRequest['nettingSets'][number]['csa'] {
   if (text === null || text.trim() === '') return null;
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
-    return text;
+    value = undefined;
   }
+  const read = csaSchema.nullable().safeParse(value);
+  return read.success ? read.data : { raw: text.slice(0, mostRawCsa).toWellFormed() };
 }
+
+const mostRawCsa = 20_000;
 
 /** By id, and by the whole row where ids repeat, so that the same rows give the same bytes in whatever order they came. */
 function inOrder<T>(items: readonly T[], id: (item: T) => string): readonly T[] {
@@ -67,10 +77,16 @@ function inOrder<T>(items: readonly T[], id: (item: T) => string): readonly T[] 
 /**
  * The frozen request's canonical bytes.
  *
- * @throws ContractError or NotCanonicalError naming what in the rows has no place in the contract (a CSA that is none, an id
- * that is too long, text that is not well-formed)
+ * @throws ContractError or NotCanonicalError naming what in the rows has no place in the contract (an id that is too long,
+ * text that is not well-formed)
  */
-export function freezeRequest(identity: Identity, key: RequestKey, settings: RunSettings, details: DetailRows): Frozen {
+export function freezeRequest(
+  identity: Identity,
+  key: RequestKey,
+  settings: RunSettings,
+  details: DetailRows,
+  extras: RequestExtras = {},
+): Frozen {
   const request = {
     schemaVersion: '1.0',
     eventId: identity.eventId,
@@ -93,6 +109,7 @@ export function freezeRequest(identity: Identity, key: RequestKey, settings: Run
       date,
       value,
     })),
+    ...extras,
   };
   return describeFrozen(checkNamed(request), Buffer.from(canonicalJson(request), 'utf8'));
 }

@@ -170,7 +170,7 @@ async function freeze(
   }
   let frozen: Frozen;
   try {
-    frozen = freezeRequest(identity, now.key, now.settings, read.details);
+    frozen = freezeRequest(identity, now.key, now.settings, read.details, now.extras);
   } catch (error) {
     if (error instanceof ContractError || error instanceof NotCanonicalError) {
       return { outcome: 'refused', reason: error.message };

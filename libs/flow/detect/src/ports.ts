@@ -16,6 +16,10 @@ export const requestFields = [
   'strict',
   'priority',
   'traceparent',
+  'errorBars',
+  'marketSnapshot',
+  'creditProxies',
+  'whatIf',
 ] as const;
 export type RequestField = (typeof requestFields)[number];
 

@@ -1,12 +1,18 @@
-import { ContractError, parseContract, requestKeySchema, runSettingsSchema } from '@xva/contracts';
-import type { RequestKey, RunSettings } from '@xva/contracts';
+import { ContractError, frozenRequestSchema, parseContract, requestKeySchema, runSettingsSchema } from '@xva/contracts';
+import type { FrozenRequest, RequestKey, RunSettings } from '@xva/contracts';
 import type { RequestField, SourceRow } from './ports.ts';
+
+/** What a request may say beside its settings: where its market comes from, whose credit stands for whose, what to try. */
+export type RequestExtras = Pick<FrozenRequest, 'marketSnapshot' | 'creditProxies' | 'whatIf'>;
+
+const extrasSchema = frozenRequestSchema.pick({ marketSnapshot: true, creditProxies: true, whatIf: true });
 
 export type RequestReading =
   | {
       readonly outcome: 'valid';
       readonly key: RequestKey;
       readonly settings: RunSettings;
+      readonly extras: RequestExtras;
       readonly trace: string | null;
     }
   /** Every fault, each with the column it is in. */
@@ -33,6 +39,27 @@ function asText(value: Value): Value {
 function asGrid(value: Value): unknown {
   if (value === null || value === '') return undefined;
   return typeof value === 'string' ? value.split(',').map((tenor) => tenor.trim()) : value;
+}
+
+/** Nothing in the column is nothing asked for. */
+function isEmpty(value: Value): value is null | '' {
+  return value === null || (typeof value === 'string' && value.trim() === '');
+}
+
+/** The JSON that a column holds; text that is none stays text, which the contract refuses. */
+function asJson(value: Value): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return value;
+  }
+}
+
+/** A snapshot by its name alone, or as `{"name": …, "sha256": …}`. */
+function asSnapshot(value: Value): unknown {
+  const found = asJson(value);
+  return typeof found === 'string' || typeof found === 'number' ? { name: String(value).trim() } : found;
 }
 
 function faults(parse: () => void, columns: SourceRow['columns']): readonly string[] {
@@ -67,15 +94,28 @@ export function readRequest(row: SourceRow): RequestReading {
     ...(asGrid(fields.grid) === undefined ? {} : { grid: asGrid(fields.grid) }),
     strict: asFlag(fields.strict),
     priority: asInteger(fields.priority),
+    ...(isEmpty(fields.errorBars) ? {} : { errorBars: asFlag(fields.errorBars) }),
+  };
+  const extras = {
+    ...(isEmpty(fields.marketSnapshot) ? {} : { marketSnapshot: asSnapshot(fields.marketSnapshot) }),
+    ...(isEmpty(fields.creditProxies) ? {} : { creditProxies: asJson(fields.creditProxies) }),
+    ...(isEmpty(fields.whatIf) ? {} : { whatIf: asJson(fields.whatIf) }),
   };
   const found = [
     ...faults(() => parseContract(requestKeySchema, key, 'request key'), columns),
     ...faults(() => parseContract(runSettingsSchema, settings, 'settings'), columns),
+    ...faults(() => parseContract(extrasSchema, extras, 'request'), columns),
     ...quantileFaults(settings.quantile, columns),
   ];
   if (found.length > 0) return { outcome: 'invalid', reason: `the request row is not valid: ${found.join('; ')}` };
   const trace = typeof fields.traceparent === 'string' && fields.traceparent !== '' ? fields.traceparent : null;
-  return { outcome: 'valid', key: key as RequestKey, settings: settings as RunSettings, trace };
+  return {
+    outcome: 'valid',
+    key: key as RequestKey,
+    settings: settings as RunSettings,
+    extras: extras as RequestExtras,
+    trace,
+  };
 }
 
 /** The contract's type is any decimal; a quantile lies strictly between 0 and 1. */

@@ -70,12 +70,54 @@ describe('freezing', () => {
     expect(parseTerms(text)).toEqual(terms);
   });
 
-  it('names the netting set with a CSA that is none', () => {
-    const csa = '{"currency":"EUR"}';
-    const broken = { ...someDetails, nettingSets: [{ nettingSetId: 'NS_A', counterparty: 'ALDER', csa }] };
-    expect(() => freezeText(broken)).toThrow(/nettingSets\[NS_A\]\.csa\.index/);
-    const text = { ...someDetails, nettingSets: [{ nettingSetId: 'NS_A', counterparty: 'ALDER', csa: 'EUR' }] };
-    expect(() => freezeText(text)).toThrow(/nettingSets\[NS_A\]\.csa/);
+  const frozenCsa = (csa: string | null): unknown => {
+    const nettingSets = [{ nettingSetId: 'NS_A', counterparty: 'ALDER', csa }];
+    return JSON.parse(freezeText({ ...someDetails, nettingSets })).nettingSets[0].csa;
+  };
+  const goodCsa = {
+    currency: 'EUR',
+    index: 'EUR-ESTER',
+    thresholdPay: '0',
+    thresholdReceive: '0',
+    minimumTransferPay: '0',
+    minimumTransferReceive: '0',
+    independentAmountHeld: '0',
+    marginPeriodOfRisk: '2W',
+    callFrequency: '1D',
+    direction: 'Bilateral',
+    spreadPay: '0',
+    spreadReceive: '0',
+  };
+
+  it.each([
+    'threshold: none',
+    '{"currency":"EUR"}',
+    '"EUR"',
+    '[]',
+    '1e999',
+    JSON.stringify({ ...goodCsa, thresholdPay: 5 }),
+    JSON.stringify({ ...goodCsa, more: 1 }),
+  ])('keeps a CSA that is none as its text, for the refusal of that netting set alone: %s', (text) => {
+    expect(frozenCsa(text)).toEqual({ raw: text });
+  });
+
+  it('keeps a CSA that is one, and takes empty text and null for none', () => {
+    expect(frozenCsa(JSON.stringify(goodCsa))).toEqual(goodCsa);
+    for (const none of [null, '', '  ', 'null']) expect(frozenCsa(none)).toBeNull();
+  });
+
+  it('cuts a CSA without end, also amid a pair of surrogates', () => {
+    const { raw } = frozenCsa(`x${'\u{1F4A5}'.repeat(20_000)}`) as { raw: string };
+    expect(raw).toHaveLength(20_000);
+    expect(raw.isWellFormed()).toBe(true);
+    expect(frozenCsa('a\uD800b')).toEqual({ raw: 'a\uFFFDb' });
+  });
+
+  it('takes over what a request says beside its settings', () => {
+    const extras = { marketSnapshot: { name: 'EOD' }, creditProxies: [{ name: 'A', proxy: 'B', reason: 'r' }] };
+    const frozen = JSON.parse(freezeRequest(identity, key, settings, someDetails, extras).bytes.toString('utf8'));
+    expect(frozen).toMatchObject(extras);
+    expect(JSON.parse(freezeText(someDetails))).not.toHaveProperty('marketSnapshot');
   });
 
   it('is read back as it was written, and described by an event that fits the contract', () => {

@@ -16,8 +16,47 @@ describe('a request row', () => {
         strict: true,
         priority: -5,
       },
+      extras: {},
       trace: null,
     });
+  });
+
+  it('says what few requests say: error bars, a market snapshot, credit proxies, a what-if', () => {
+    const whatIf = { nettingSetId: 'NS_A', addTrades: [], removeTradeIds: ['T1'] };
+    const proxies = [{ name: 'BETA', proxy: 'ALDER', reason: 'same sector' }];
+    const reading = readRequest(
+      sourceRowOf({
+        errorBars: 1,
+        marketSnapshot: 'EOD_LDN',
+        creditProxies: JSON.stringify(proxies),
+        whatIf: JSON.stringify(whatIf),
+      }),
+    );
+    expect(reading).toMatchObject({
+      outcome: 'valid',
+      settings: { errorBars: true },
+      extras: { marketSnapshot: { name: 'EOD_LDN' }, creditProxies: proxies, whatIf },
+    });
+    const pinned = { name: 'EOD', sha256: 'a'.repeat(64) };
+    expect(readRequest(sourceRowOf({ marketSnapshot: JSON.stringify(pinned) }))).toMatchObject({
+      extras: { marketSnapshot: pinned },
+    });
+    const empty = readRequest(sourceRowOf({ errorBars: '', marketSnapshot: ' ', creditProxies: '', whatIf: null }));
+    expect(empty).toMatchObject({ outcome: 'valid', extras: {} });
+    expect(empty.outcome === 'valid' && 'errorBars' in empty.settings).toBe(false);
+  });
+
+  it.each([
+    ['errorBars', 'perhaps', 'ErrorBars (errorBars)'],
+    ['marketSnapshot', '../EOD', 'MarketSnapshot (marketSnapshot.name)'],
+    ['marketSnapshot', '{"name":"EOD","sha256":"1"}', 'MarketSnapshot (marketSnapshot.sha256)'],
+    ['creditProxies', 'BETA=ALDER', 'CreditProxies (creditProxies)'],
+    ['creditProxies', '[]', 'CreditProxies (creditProxies)'],
+    ['whatIf', '{"nettingSetId":"NS_A"}', 'WhatIf (whatIf.addTrades)'],
+    ['whatIf', '{"__proto__":', 'WhatIf (whatIf)'],
+  ])('refuses %s %s by the column', (field, value, named) => {
+    const reading = readRequest(sourceRowOf({ [field]: value }));
+    expect(reading.outcome === 'invalid' && reading.reason).toContain(named);
   });
 
   it('without grid leaves the grid to the generator', () => {

@@ -20,6 +20,10 @@ export const requestFields = [
   'strict',
   'priority',
   'traceparent',
+  'errorBars',
+  'marketSnapshot',
+  'creditProxies',
+  'whatIf',
 ] as const;
 export type RequestField = (typeof requestFields)[number];
 
@@ -64,6 +68,11 @@ const mapping = z.strictObject({
   strict: source.default('Strict'),
   priority: source.default('Priority'),
   traceparent: source.default('Traceparent'),
+  // What few tables hold: a column only where the definition names one.
+  errorBars: source.default({ value: null }),
+  marketSnapshot: source.default({ value: null }),
+  creditProxies: source.default({ value: null }),
+  whatIf: source.default({ value: null }),
 } satisfies Record<RequestField, z.ZodType>);
 
 const claimColumns = z.strictObject({

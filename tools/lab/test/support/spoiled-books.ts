@@ -47,6 +47,16 @@ export const spoiledBooks: readonly SpoiledBook[] = [
     spoil: (draft) => void (draft.nettingSets = draft.nettingSets.filter((set) => set.id !== 'NS_ALDER')),
   },
   {
+    what: 'a CSA that is no JSON',
+    book: 'BAD-CSA',
+    code: 'bad-csa',
+    tradeId: null,
+    names: ['NS_ALDER', 'CSA'],
+    spoil: (draft) => {
+      for (const set of draft.nettingSets) if (set.id === 'NS_ALDER') set.csa = 'threshold: none';
+    },
+  },
+  {
     what: 'a missing quote',
     book: 'BAD-QUOTE',
     code: 'missing-default-curve',
