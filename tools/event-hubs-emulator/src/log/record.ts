@@ -52,7 +52,8 @@ export function encodeRecord(draft: RecordDraft): { readonly bytes: Buffer; read
     (sum, event) => sum + eventHeadBytes + event.header.length + event.annotations.length + event.bare.length,
     recordPrefixBytes + fixedBytes + attributes.length + 4,
   );
-  const bytes = Buffer.allocUnsafe(size);
+  // Memory of its own: a slice of Node's shared pool would keep 64 KB alive for as long as a reader may want this record.
+  const bytes = Buffer.allocUnsafeSlow(size);
   let at = recordPrefixBytes;
   at = bytes.writeUInt32BE(magic, at);
   at = bytes.writeBigUInt64BE(BigInt(draft.syncedTo), at);

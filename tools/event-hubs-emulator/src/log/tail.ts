@@ -1,8 +1,16 @@
 import type { LogRecord } from './record.ts';
 
+/** What the objects around a record and around each of its events take beside their bytes. */
+const recordOverhead = 300;
+const eventOverhead = 500;
+
+function costOf({ byteLength, events }: LogRecord): number {
+  return byteLength + recordOverhead + events.length * eventOverhead;
+}
+
 /**
- * The youngest records of a log, contiguous up to its end and bounded in bytes, so that readers who keep up never touch
- * the disk.
+ * The youngest records of a log, contiguous up to its end and bounded in the memory that they take, so that readers who
+ * keep up never touch the disk.
  */
 export class Tail {
   readonly #records: LogRecord[] = [];
@@ -15,7 +23,7 @@ export class Tail {
 
   push(record: LogRecord): void {
     this.#records.push(record);
-    this.#bytes += record.byteLength;
+    this.#bytes += costOf(record);
     while (this.#records.length > 1 && this.#bytes > this.#maxBytes) this.#shift();
   }
 
@@ -38,6 +46,7 @@ export class Tail {
   }
 
   #shift(): void {
-    this.#bytes -= this.#records.shift()?.byteLength ?? 0;
+    const gone = this.#records.shift();
+    if (gone !== undefined) this.#bytes -= costOf(gone);
   }
 }
