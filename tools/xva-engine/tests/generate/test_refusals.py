@@ -116,6 +116,9 @@ SET_ROWS: list[tuple[str, Damage, set[str], str, str, str]] = [
     ("numeric amount", _terms("FXF_0000", soldAmount=5.0), {"NS_BALTIC"}, "bad-terms", "FXF_0000", "soldAmount"),
     ("NaN amount", _terms("FXF_0000", soldAmount="NaN"), {"NS_BALTIC"}, "bad-terms", "FXF_0000", "NaN"),
     ("negative", _terms("IRS_0000", notional="-5"), {"NS_ALDER"}, "bad-terms", "IRS_0000", "above zero"),
+    ("percent", _terms("IRS_0000", fixedRate="2.31"), {"NS_ALDER"}, "bad-terms", "IRS_0000", "fixedRate 2.31 is 231"),
+    ("spread", _terms("IRS_0000", floatSpread="-25"), {"NS_ALDER"}, "bad-terms", "IRS_0000", "floatSpread -25 is"),
+    ("XCCY spread", _terms("XCCY_0000", paySpread="3"), {"NS_BALTIC"}, "bad-terms", "XCCY_0000", "paySpread 3 is 300"),
     (
         "immense",
         _terms("IRS_0000", notional="10000000000001"),

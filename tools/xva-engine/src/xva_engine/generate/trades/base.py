@@ -116,6 +116,15 @@ def refuse_if(faults: list[Fault]) -> None:
         raise TermsRefusedError(faults)
 
 
+def fraction_faults(**rates: str) -> list[Fault]:
+    """Rates and spreads by member; a percentage where a fraction is meant would be priced without a word."""
+    return [
+        ("bad-terms", f"{name} {text} is {Decimal(text) * 100:f} %: it is a fraction, such as 0.0231 for 2.31 %")
+        for name, text in rates.items()
+        if abs(Decimal(text)) > 1
+    ]
+
+
 def longest_maturity_faults(context: TradeContext, maturity: datetime.date, *codes: str) -> list[Fault]:
     """A fault for every currency whose curve ends before the trade does."""
     faults = []

@@ -12,6 +12,7 @@ from xva_engine.generate.trades.base import (
     TradeContext,
     TradeView,
     date_of,
+    fraction_faults,
     longest_maturity_faults,
     refuse_if,
 )
@@ -40,6 +41,7 @@ def _faults(terms: BasisSwapTerms, context: TradeContext) -> list[Fault]:
         faults.append(("bad-terms", f"payIndex and receiveIndex are both {terms.pay_index}"))
     if terms.start_date >= terms.maturity_date:
         faults.append(("bad-terms", f"startDate {terms.start_date} is not before maturityDate {terms.maturity_date}"))
+    faults += fraction_faults(paySpread=terms.pay_spread, receiveSpread=terms.receive_spread)
     return faults + longest_maturity_faults(context, date_of(terms.maturity_date), terms.currency)
 
 

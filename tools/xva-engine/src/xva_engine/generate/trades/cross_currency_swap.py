@@ -13,6 +13,7 @@ from xva_engine.generate.trades.base import (
     TradeContext,
     TradeView,
     date_of,
+    fraction_faults,
     longest_maturity_faults,
     refuse_if,
 )
@@ -46,6 +47,7 @@ def _faults(terms: CrossCurrencySwapTerms, context: TradeContext) -> list[Fault]
         faults += context.index_faults(member, name, currency)
     if terms.start_date >= terms.maturity_date:
         faults.append(("bad-terms", f"startDate {terms.start_date} is not before maturityDate {terms.maturity_date}"))
+    faults += fraction_faults(paySpread=terms.pay_spread, receiveSpread=terms.receive_spread)
     maturity = date_of(terms.maturity_date)
     return faults + longest_maturity_faults(context, maturity, terms.pay_currency, terms.receive_currency)
 

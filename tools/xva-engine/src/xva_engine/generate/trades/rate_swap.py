@@ -14,6 +14,7 @@ from xva_engine.generate.trades.base import (
     TradeContext,
     TradeView,
     date_of,
+    fraction_faults,
     longest_maturity_faults,
     refuse_if,
 )
@@ -52,6 +53,7 @@ def swap_faults(terms: RateSwapTerms, context: TradeContext) -> list[Fault]:
         faults.append(("bad-terms", f"fixedTenor {terms.fixed_tenor} is none of {', '.join(FIXED_TENORS)}"))
     if terms.start_date >= terms.maturity_date:
         faults.append(("bad-terms", f"startDate {terms.start_date} is not before maturityDate {terms.maturity_date}"))
+    faults += fraction_faults(fixedRate=terms.fixed_rate, floatSpread=terms.float_spread)
     return faults + longest_maturity_faults(context, date_of(terms.maturity_date), terms.currency)
 
 
