@@ -3,6 +3,7 @@ import {
   formatRequestKey,
   manifestBytes,
   manifestSchema,
+  NotCanonicalError,
   packageIdOf,
   parseContract,
   sharedInputHashOf,
@@ -51,6 +52,18 @@ export function verifyManifest(
   return { manifest, packageId: packageIdOf(manifest), bytes: Buffer.from(manifestBytes(manifest)) };
 }
 
+/** Half a surrogate pair is text to JSON and to the schema, and has no bytes to take a hash of. */
+function checkCanonical(manifest: Manifest): Manifest {
+  try {
+    manifestBytes(manifest);
+    return manifest;
+  } catch (error) {
+    if (!(error instanceof NotCanonicalError)) throw error;
+    const defects = [{ subject: error.path, code: 'manifest-invalid', message: error.message }];
+    throw new StepFailure('poison', 'package-invalid', `manifest: ${error.message}`, { defects });
+  }
+}
+
 function readManifest(answer: Uint8Array): Manifest {
   let value: unknown;
   try {
@@ -62,7 +75,7 @@ function readManifest(answer: Uint8Array): Manifest {
     throw new StepFailure('transient', 'input-api-nonsense', `the input API answered no JSON but "${start}"`);
   }
   try {
-    return parseContract(manifestSchema, value, 'manifest');
+    return checkCanonical(parseContract(manifestSchema, value, 'manifest'));
   } catch (error) {
     if (!(error instanceof ContractError)) throw error;
     const defects = error.issues.map(({ path, message }) => ({ subject: path, code: 'manifest-invalid', message }));

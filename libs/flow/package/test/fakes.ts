@@ -71,7 +71,9 @@ export class FakeInputApi implements InputApiPort {
     const failure = this.partFailures.shift();
     if (failure !== undefined) return Promise.reject(failure);
     const bytes = this.samples.map((sample) => sample.parts.get(sha256)).find((found) => found !== undefined);
-    if (bytes === undefined) return Promise.reject(new Error(`no part ${sha256}`));
+    if (bytes === undefined) {
+      return Promise.reject(new StepFailure('transient', 'part-not-cached', `no part ${sha256}`));
+    }
     return Promise.resolve(chunked(this.part?.(bytes) ?? bytes, this.chunkBytes));
   }
 }

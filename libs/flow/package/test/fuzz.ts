@@ -182,6 +182,7 @@ async function endsWell(rig: Rig, bytes: Uint8Array, name: string, tally: Tally)
     promise(object === createHash('sha256').update(content).digest('hex'), `object ${object} has other content`);
   }
   const { outcome: end } = outcome;
+  promise(endName(outcome) !== 'unexpected', 'an error that nobody named');
   tally.set(end === 'submitted' ? 'job' : outcome.failure.reason, 1 + (tally.get(endName(outcome)) ?? 0));
   if (end === 'submitted') {
     promise(rig.objects.objects.has(outcome.packageId), 'a job without its manifest');

@@ -354,6 +354,18 @@ describe('Packager', () => {
     expect(rig.objects.objects.size).toBe(0);
   });
 
+  it('refuses a manifest with half a surrogate pair at once: no hash can be taken of it', async () => {
+    const sample = sampleEvent();
+    const rig = new Rig([sample]);
+    const spoilt = { ...sample.manifest, generator: { name: 'g', version: '1\uD800' } };
+    rig.inputApi.answer = () => Buffer.from(JSON.stringify(spoilt));
+    const outcome = await rig.packager().handle(received(sample), never);
+    expect(reasonOf(outcome)).toBe('package-invalid');
+    const letter = (await rig.deadLetters.get(sample.event.id))?.letter;
+    expect(letter?.message).toContain('generator.version: text has a lone surrogate');
+    expect(letter?.attempts).toBe(1);
+  });
+
   it('accepts that a refused netting set or a warning accounts for a trade', async () => {
     const sample = sampleEvent();
     const rig = new Rig([sample]);
