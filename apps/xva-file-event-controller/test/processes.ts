@@ -1,4 +1,5 @@
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { runCli } from '@xva/runtime';
@@ -16,10 +17,15 @@ function environment(settings: Settings): Record<string, string> {
   return { PATH: process.env['PATH'] ?? '', XVA_EXIT_WITH_PARENT: 'true', ...Object.fromEntries(names) };
 }
 
+const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
+/** Halves the start of a process. One that is killed writes none, so that the first of all ends in order. */
+const compiled = fileURLToPath(new URL('../../../node_modules/.cache/xva-file-event-controller', import.meta.url));
+
 function launch(settings: Settings): ChildProcessWithoutNullStreams {
-  const flags = ['--conditions=@xva/source', '--disable-warning=ExperimentalWarning'];
+  const cached = { NODE_COMPILE_CACHE: compiled };
+  if (!existsSync(compiled)) spawnSync(process.execPath, [...flags, main, '--help'], { env: cached });
   const child = spawn(process.execPath, [...flags, main, 'run'], {
-    env: environment(settings),
+    env: { ...environment(settings), ...cached },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.on('error', () => undefined);
