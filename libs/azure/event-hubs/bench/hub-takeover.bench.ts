@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- takeover [--quick]`: two members share four partitions, one is killed with -9 while events flow; how
+ * `npm run bench -- hub-takeover [--quick]`: two members share four partitions, one is killed with -9 while events flow; how
  * long until the other has received from every partition again, with the lab's settings and with those for Azure, in
  * turns. Every event is compared: none may be missing, and how many come twice is told.
  */
