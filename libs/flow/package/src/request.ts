@@ -3,6 +3,7 @@ import {
   frozenRequestSchema,
   parseContractText,
   sha256Hex,
+  type FrozenRequest,
   type RunEvent,
   type RunSettings,
 } from '@xva/contracts';
@@ -12,7 +13,30 @@ import type { WorkObjects } from './ports.ts';
 /** What the answer to a request is compared with. */
 export interface RequestFacts {
   readonly settings: RunSettings;
-  readonly trades: readonly { readonly tradeId: string; readonly nettingSetId: string }[];
+  readonly trades: readonly AskedTrade[];
+}
+
+/** A trade that the package must hold or say something of. */
+export interface AskedTrade {
+  readonly tradeId: string;
+  readonly nettingSetId: string;
+  /** Of a trade on the other side of a what-if: the trade that it repeats, under whose name a warning comes. */
+  readonly copyOf?: string;
+}
+
+/** All trades of the request; of a what-if those of the one netting set, as it is and with the other trades. */
+export function askedTrades({ trades, whatIf }: Pick<FrozenRequest, 'trades' | 'whatIf'>): readonly AskedTrade[] {
+  if (whatIf === undefined) return trades;
+  const { nettingSetId, addTrades, removeTradeIds } = whatIf;
+  const before = trades.filter((trade) => trade.nettingSetId === nettingSetId);
+  const removed = new Set(removeTradeIds);
+  const after = [...before.filter(({ tradeId }) => !removed.has(tradeId)), ...addTrades];
+  const copies = after.map(({ tradeId }) => ({
+    tradeId: `${tradeId}.whatif`,
+    nettingSetId: `${nettingSetId}.whatif`,
+    copyOf: tradeId,
+  }));
+  return [...before, ...copies];
 }
 
 export interface FrozenBytes {
@@ -50,8 +74,9 @@ export async function loadRequest(event: RunEvent, objects: WorkObjects, maxByte
 function readFacts(bytes: Uint8Array, event: RunEvent): RequestFacts {
   try {
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-    const { eventId, settings, trades } = parseContractText(frozenRequestSchema, text, event.data.requestBlob);
-    if (eventId === event.id) return { settings, trades };
+    const request = parseContractText(frozenRequestSchema, text, event.data.requestBlob);
+    const { eventId, settings } = request;
+    if (eventId === event.id) return { settings, trades: askedTrades(request) };
     throw new StepFailure('poison', 'request-differs', `${event.data.requestBlob} is the request of event ${eventId}`);
   } catch (error) {
     if (!(error instanceof ContractError)) throw error;

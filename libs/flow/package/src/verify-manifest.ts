@@ -182,9 +182,9 @@ function coverageDefects(manifest: Manifest, request: RequestFacts): Defect[] {
     }
   }
   const asked = new Set<string>();
-  for (const { tradeId, nettingSetId } of request.trades) {
+  for (const { tradeId, nettingSetId, copyOf = tradeId } of request.trades) {
     asked.add(tradeId);
-    const accounted = packaged.get(tradeId) === nettingSetId || refused.has(nettingSetId) || warned.has(tradeId);
+    const accounted = packaged.get(tradeId) === nettingSetId || refused.has(nettingSetId) || warned.has(copyOf);
     if (!accounted)
       add(tradeId, 'trade-lost', `trade ${tradeId} of netting set ${nettingSetId} is missing without a word`);
   }
