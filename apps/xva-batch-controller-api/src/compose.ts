@@ -17,7 +17,7 @@ import {
   type SubmitPolicy,
   type WorkStorage,
 } from '@xva/flow-submit';
-import { systemClock, type Check, type Logger } from '@xva/runtime';
+import { describeError, systemClock, type Check, type Logger } from '@xva/runtime';
 import type { Registry } from 'prom-client';
 import type { ControllerConfig } from './config.ts';
 import { AuditLog } from './audit/audit-log.ts';
@@ -97,7 +97,16 @@ export function compose(
     accountUrl: config.ledgerAccountUrl,
   });
   const tables = { connectionString: config.ledgerConnectionString, accountUrl: config.ledgerTableUrl };
-  const runTable = new RunTable(tables);
+  const runTable = new RunTable({
+    ...tables,
+    onUnreadable: (runId, error) => {
+      metrics.alerted('run-record-unreadable');
+      logger.error(
+        { runId, error: describeError(error) },
+        'a run record cannot be read: the run stands still until a person mends its row',
+      );
+    },
+  });
   const keys = new TableStore({ ...tables, table: keyTable });
   const auditRows = new TableStore({ ...tables, table: ledgerTables.audit });
   const usage = new UsageTable(tables);

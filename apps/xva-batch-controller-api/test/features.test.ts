@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BatchAdapter } from '@xva/azure-batch';
-import { RunTable } from '@xva/azure-tables';
+import { RunTable, TableStore } from '@xva/azure-tables';
 import {
   deriveRunId,
   sha256Hex,
@@ -536,5 +536,25 @@ describe('the command line', () => {
     });
     const runs = new RunTable({ connectionString: rig.azurite.connectionString });
     expect((await runs.get(runId))?.record.submittedBy).toBe('key:test-admin');
+  });
+});
+
+describe('a run record that cannot be read', () => {
+  it('is left out of the list, and told to people by an alert and a log line that name it', async () => {
+    const rows = new TableStore({ connectionString: rig.azurite.connectionString, table: 'runs' });
+    const broken = { partitionKey: '20260930', rowKey: 'xva-20260930-broken-1' };
+    await rows.insert({ ...broken, properties: { record: '{"schemaVersion":"1.0"' } });
+    try {
+      const list = await call<RunPage>(controller.url, 'GET', '/v1/runs?limit=100');
+      expect(list.status).toBe(200);
+      expect(list.body.items.map((run) => run.runId)).toContain(done);
+      expect(list.body.items.map((run) => run.runId)).not.toContain(broken.rowKey);
+      const metrics = await (await fetch(`${controller.url}/metrics`, { headers: { 'x-api-key': keys.admin } })).text();
+      expect(metrics).toMatch(/xva_alerts_total\{code="run-record-unreadable"\} [1-9]/);
+      await until('the log line', async () => /a run record cannot be read/.test(controller.log()) || undefined);
+      expect(controller.log()).toContain(broken.rowKey);
+    } finally {
+      await rows.delete(broken.partitionKey, broken.rowKey);
+    }
   });
 });

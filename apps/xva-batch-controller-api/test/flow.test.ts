@@ -151,6 +151,7 @@ describe('a run', () => {
       return body.tasks.some((task) => task.phase === 'simulation') ? body : undefined;
     });
     expect(live.percent).toBeGreaterThan(5);
+    expect(Date.parse(live.eta ?? '')).toBeGreaterThan(Date.now() - 60_000);
     expect((await call(controller.url, 'POST', `${path}/cancel`)).status).toBe(202);
     expect((await call(controller.url, 'POST', `${path}/cancel`)).status).toBe(200);
     await expectNoActiveJob(run.runId);

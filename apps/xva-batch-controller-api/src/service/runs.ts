@@ -114,7 +114,8 @@ export class RunService {
         throw new ProblemError(409, 'run-conflict', `event ${request.eventId} has a run of another desk`);
       if (accepted.outcome === 'conflict')
         throw new ProblemError(409, 'run-conflict', accepted.message, { errors: differences(record, request) });
-      if (accepted.outcome === 'created') loop.wake(record.runId, accepted.run);
+      // One that waits may have been written by a replica that died before it could begin.
+      if (accepted.outcome === 'created' || record.state === 'queued') loop.wake(record.runId, accepted.run);
       return { outcome: accepted.outcome, run: accepted.run };
     } catch (error) {
       throw refusedAsProblem(error);
@@ -153,7 +154,8 @@ export class RunService {
   }
 
   async progress(runId: string, principal: Principal): Promise<RunProgress> {
-    return progressOf((await this.get(runId, principal)).record, this.#deps.batch);
+    const { batch, clock } = this.#deps;
+    return progressOf((await this.get(runId, principal)).record, batch, clock.now());
   }
 
   /** @param expected If-Match: the version that the caller has seen; the command is refused (412) when there is another. */

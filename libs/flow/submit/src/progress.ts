@@ -99,8 +99,8 @@ async function tasksOf(
 }
 
 /** From the share that is done of it, and the time that took; null while little is done, or when it is over. */
-function etaOf(record: RunRecord, percent: number, now: Date | undefined): string | null {
-  if (now === undefined || record.state !== 'running' || record.startedAt === null || percent < 1) return null;
+function etaOf(record: RunRecord, percent: number, now: Date): string | null {
+  if (record.state !== 'running' || record.startedAt === null || percent < 1) return null;
   const elapsed = now.getTime() - Date.parse(record.startedAt);
   return new Date(now.getTime() + (elapsed * (100 - percent)) / percent).toISOString();
 }
@@ -108,9 +108,9 @@ function etaOf(record: RunRecord, percent: number, now: Date | undefined): strin
 /**
  * Progress of a run: states from the record and Batch, percentages from the engine's own file on the node.
  *
- * @param now for the time at which it is likely to end; absent = that is not told
+ * @param now from which the time is reckoned at which it is likely to end
  */
-export async function progressOf(record: RunRecord, batch: BatchPort, now?: Date): Promise<RunProgress> {
+export async function progressOf(record: RunRecord, batch: BatchPort, now: Date): Promise<RunProgress> {
   const found = await tasksOf(record, batch);
   const ids = [...record.plan.shards.map((shard) => shard.taskId), 'merge'];
   const progress = new Map<string, TaskProgress>();

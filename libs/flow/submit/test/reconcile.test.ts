@@ -271,15 +271,26 @@ describe('a run', () => {
 
   it('tells the progress of every task', async () => {
     const runId = await post();
-    expect(await progressOf(world.record(runId), world.batch)).toMatchObject({ state: 'queued', percent: 0 });
+    expect(await progressOf(world.record(runId), world.batch, new Date(world.now))).toMatchObject({
+      state: 'queued',
+      percent: 0,
+    });
     await pass(runId);
     world.execute(world.runnable()[0]!);
     await pass(runId);
-    const half = await progressOf(world.record(runId), world.batch);
+    const half = await progressOf(world.record(runId), world.batch, new Date(world.now));
     expect(half.tasks.map((task) => task.state)).toEqual(['accepted', 'active', 'active', 'waiting']);
     expect(half.percent).toBeCloseTo(95 / 3, 0);
+    const startedAt = Date.parse(world.record(runId).startedAt ?? '');
+    const later = await progressOf(world.record(runId), world.batch, new Date(startedAt + 60_000));
+    expect(Date.parse(later.eta ?? '')).toBe(
+      Math.trunc(startedAt + 60_000 + (60_000 * (100 - half.percent)) / half.percent),
+    );
     await finish(runId);
-    expect(await progressOf(world.record(runId), world.batch)).toMatchObject({ state: 'done', percent: 100 });
+    expect(await progressOf(world.record(runId), world.batch, new Date(world.now))).toMatchObject({
+      state: 'done',
+      percent: 100,
+    });
   });
 });
 
