@@ -121,7 +121,15 @@ describe('any number of reconcilers, killed between any two calls', () => {
 
   it('were stopped before and after every call that they make', () => {
     const calls = [...points].map((point) => point.replace(/:.*/, ''));
-    for (const call of ['runs.swap', 'batch.addJob', 'batch.addTasks', 'batch.reactivateTask', 'batch.terminateJob'])
+    for (const call of [
+      'runs.swap',
+      'batch.addJob',
+      'batch.addTasks',
+      'batch.patchJob',
+      'batch.enableJob',
+      'batch.reactivateTask',
+      'batch.terminateJob',
+    ])
       expect(calls).toContain(call);
     for (const call of [
       'container.putIfAbsent',
