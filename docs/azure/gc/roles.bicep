@@ -4,12 +4,16 @@ param principalId string
 param workAccountName string
 param ledgerAccountName string
 param batchAccountName string
+@description('true when rules.idlePools has the action "resize": the collector may then write pools')
+param resizePools bool = false
 
+// Ids as in Azure's built-in roles, one definition each; a built-in role's id never changes.
 var roles = {
   blobData: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe' // Storage Blob Data Contributor
   tableData: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3' // Storage Table Data Contributor
   reader: 'acdd72a7-3385-48ef-bd42-f606fba81ae7' // Reader: soft-delete settings
-  batchJobs: '48e5e92e-a480-4e71-aa9c-2778f4c13781' // Azure Batch Job Submitter: jobs and tasks
+  batchJobs: '48e5e92e-a480-4e71-aa9c-2778f4c13781' // Azure Batch Job Submitter: jobs, schedules and tasks; reads pools
+  batchData: '6aaa78f1-f7de-44ca-8722-c64a23943cae' // Azure Batch Data Contributor: that, and writes pools
 }
 
 resource work 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
@@ -49,6 +53,15 @@ resource ledgerBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.blobData)
   }
 }
+resource ledgerSettings 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(ledger.id, principalId, roles.reader)
+  scope: ledger
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.reader)
+  }
+}
 resource ledgerTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(ledger.id, principalId, roles.tableData)
   scope: ledger
@@ -58,13 +71,13 @@ resource ledgerTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.tableData)
   }
 }
-// Resizing pools (rules.idlePools with action "resize") needs more: Azure Batch Data Contributor instead of this.
+var batchRole = resizePools ? roles.batchData : roles.batchJobs
 resource jobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(batch.id, principalId, roles.batchJobs)
+  name: guid(batch.id, principalId, batchRole)
   scope: batch
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.batchJobs)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', batchRole)
   }
 }
