@@ -233,6 +233,7 @@ const crashPoints = [
   'container.putIfAbsent:after',
   'batch.addJob:after',
   'batch.addTasks:after',
+  'batch.patchJob:after',
   'container.openRead:after',
   'results.putIfAbsent:after',
 ] as const;
