@@ -9,6 +9,10 @@ interface Args {
   readonly task: string;
   readonly file: string;
   readonly reason: string;
+  readonly schedule: string;
+  readonly user: string;
+  readonly formula: string;
+  readonly interval: string;
   readonly disableTasks: 'requeue';
   readonly body: never;
   readonly ifMatch?: string;
@@ -47,7 +51,7 @@ function pageOptions({ filter, select, pageSize }: Pick<Args, 'filter' | 'select
 
 /** What each operation of the scenario is with `@azure/batch`. */
 function operations(client: BatchServiceClient): Record<string, (args: Args) => Promise<unknown>> {
-  const { pool, job, task, file, computeNode: node, account } = client;
+  const { pool, job, task, file, computeNode: node, account, jobSchedule: schedule } = client;
   return {
     'pool add': (a) => pool.add(a.body),
     'pool exists': async (a) => (await pool.exists(a.pool)).body,
@@ -58,12 +62,23 @@ function operations(client: BatchServiceClient): Record<string, (args: Args) => 
     'pool stop resize': (a) => pool.stopResize(a.pool),
     'pool remove nodes': (a) => pool.removeNodes(a.pool, a.body),
     'pool delete': (a) => pool.deleteMethod(a.pool),
+    'autoscale enable': (a) =>
+      pool.enableAutoScale(a.pool, { autoScaleFormula: a.formula, autoScaleEvaluationInterval: a.interval }),
+    'autoscale disable': (a) => pool.disableAutoScale(a.pool),
+    'autoscale evaluate': (a) => pool.evaluateAutoScale(a.pool, a.formula),
+    'supported images': (a) =>
+      all(account.listSupportedImages({ accountListSupportedImagesOptions: pageOptions(a) }), (link) =>
+        account.listSupportedImagesNext(link),
+      ),
     'node list': (a) => all(node.list(a.pool), (link) => node.listNext(link)),
     'node get': (a) => node.get(a.pool, a.node),
     'node counts': () => all(account.listPoolNodeCounts(), (link) => account.listPoolNodeCountsNext(link)),
     'node disable scheduling': (a) => node.disableScheduling(a.pool, a.node),
     'node enable scheduling': (a) => node.enableScheduling(a.pool, a.node),
     'node reboot': (a) => node.reboot(a.pool, a.node),
+    'node user add': (a) => node.addUser(a.pool, a.node, a.body),
+    'node user update': (a) => node.updateUser(a.pool, a.node, a.user, a.body),
+    'node user delete': (a) => node.deleteUser(a.pool, a.node, a.user),
     'node file list': (a) =>
       all(file.listFromComputeNode(a.pool, a.node, { fileListFromComputeNodeOptions: pageOptions(a) }), (link) =>
         file.listFromComputeNodeNext(link),
@@ -79,6 +94,19 @@ function operations(client: BatchServiceClient): Record<string, (args: Args) => 
     'job terminate': (a) => job.terminate(a.job, { terminateReason: a.reason }),
     'job delete': (a) => job.deleteMethod(a.job),
     'job task counts': (a) => job.getTaskCounts(a.job),
+    'job preparation status': (a) =>
+      all(job.listPreparationAndReleaseTaskStatus(a.job), (link) => job.listPreparationAndReleaseTaskStatusNext(link)),
+    'schedule add': (a) => schedule.add(a.body),
+    'schedule exists': async (a) => (await schedule.exists(a.schedule)).body,
+    'schedule get': (a) => schedule.get(a.schedule),
+    'schedule list': (a) =>
+      all(schedule.list({ jobScheduleListOptions: pageOptions(a) }), (link) => schedule.listNext(link)),
+    'schedule jobs': (a) => all(job.listFromJobSchedule(a.schedule), (link) => job.listFromJobScheduleNext(link)),
+    'schedule patch': (a) => schedule.patch(a.schedule, a.body),
+    'schedule disable': (a) => schedule.disable(a.schedule),
+    'schedule enable': (a) => schedule.enable(a.schedule),
+    'schedule terminate': (a) => schedule.terminate(a.schedule),
+    'schedule delete': (a) => schedule.deleteMethod(a.schedule),
     'task add': (a) => task.add(a.job, a.body),
     'task add collection': async (a) => (await task.addCollection(a.job, a.body)).value,
     'task get': (a) => task.get(a.job, a.task),

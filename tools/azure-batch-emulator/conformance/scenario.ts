@@ -1,3 +1,5 @@
+import { more } from './scenario-more.ts';
+
 /** One call through a client. The drivers (`drive.ts`, `drive14.py`, `drive15.py`, `drive-az.py`) know the operations by name. */
 export interface Step {
   /** The operation, as the table names it. */
@@ -489,4 +491,13 @@ const endings: readonly Step[] = [
 /** The node that is left after one was removed is looked up again for its files. */
 const lastNode: Step = { op: 'node list', args: { pool: 'p' }, save: ['last', '0.id'], see: ['#'], expect: [1] };
 
-export const scenario: readonly Step[] = [...pools, ...nodes, ...jobs, ...tasks, lastNode, ...files, ...endings];
+export const scenario: readonly Step[] = [
+  ...pools,
+  ...nodes,
+  ...jobs,
+  ...tasks,
+  lastNode,
+  ...files,
+  ...endings,
+  ...more,
+];

@@ -46,6 +46,7 @@ def properties(a):
 
 
 pool, job, task, file, node = client.pool, client.job, client.task, client.file, client.compute_node
+schedule = client.job_schedule
 m = models
 serve(
     {
@@ -60,12 +61,23 @@ serve(
             "pool stop resize": lambda a: pool.stop_resize(a["pool"]),
             "pool remove nodes": lambda a: pool.remove_nodes(a["pool"], m.NodeRemoveParameter.from_dict(a["body"])),
             "pool delete": lambda a: pool.delete(a["pool"]),
+            "autoscale enable": lambda a: pool.enable_auto_scale(a["pool"], a["formula"], a["interval"]),
+            "autoscale disable": lambda a: pool.disable_auto_scale(a["pool"]),
+            "autoscale evaluate": lambda a: pool.evaluate_auto_scale(a["pool"], a["formula"]),
+            "supported images": lambda a: list(
+                client.account.list_supported_images(options(m.AccountListSupportedImagesOptions, a))
+            ),
             "node list": lambda a: list(node.list(a["pool"])),
             "node get": lambda a: node.get(a["pool"], a["node"]),
             "node counts": lambda a: list(client.account.list_pool_node_counts()),
             "node disable scheduling": lambda a: node.disable_scheduling(a["pool"], a["node"]),
             "node enable scheduling": lambda a: node.enable_scheduling(a["pool"], a["node"]),
             "node reboot": lambda a: node.reboot(a["pool"], a["node"]),
+            "node user add": lambda a: node.add_user(a["pool"], a["node"], m.ComputeNodeUser.from_dict(a["body"])),
+            "node user update": lambda a: node.update_user(
+                a["pool"], a["node"], a["user"], m.NodeUpdateUserParameter.from_dict(a["body"])
+            ),
+            "node user delete": lambda a: node.delete_user(a["pool"], a["node"], a["user"]),
             "node file list": lambda a: list(
                 file.list_from_compute_node(
                     a["pool"], a["node"], None, options(m.FileListFromComputeNodeOptions, a)
@@ -83,6 +95,19 @@ serve(
             "job terminate": lambda a: job.terminate(a["job"], a["reason"]),
             "job delete": lambda a: job.delete(a["job"]),
             "job task counts": lambda a: job.get_task_counts(a["job"]),
+            "job preparation status": lambda a: list(job.list_preparation_and_release_task_status(a["job"])),
+            "schedule add": lambda a: schedule.add(m.JobScheduleAddParameter.from_dict(a["body"])),
+            "schedule exists": lambda a: schedule.exists(a["schedule"]),
+            "schedule get": lambda a: schedule.get(a["schedule"]),
+            "schedule list": lambda a: list(schedule.list(options(m.JobScheduleListOptions, a))),
+            "schedule jobs": lambda a: list(job.list_from_job_schedule(a["schedule"])),
+            "schedule patch": lambda a: schedule.patch(
+                a["schedule"], m.JobSchedulePatchParameter.from_dict(a["body"])
+            ),
+            "schedule disable": lambda a: schedule.disable(a["schedule"]),
+            "schedule enable": lambda a: schedule.enable(a["schedule"]),
+            "schedule terminate": lambda a: schedule.terminate(a["schedule"]),
+            "schedule delete": lambda a: schedule.delete(a["schedule"]),
             "task add": lambda a: task.add(a["job"], m.TaskAddParameter.from_dict(a["body"])),
             "task add collection": lambda a: task.add_collection(
                 a["job"], [m.TaskAddParameter.from_dict(body) for body in a["body"]]

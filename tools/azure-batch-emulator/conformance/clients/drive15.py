@@ -84,6 +84,17 @@ serve(
                 client.begin_remove_nodes(a["pool"], m.BatchNodeRemoveOptions(a["body"]), **quick)
             ),
             "pool delete": lambda a: ended(client.begin_delete_pool(a["pool"], **quick)),
+            "autoscale enable": lambda a: client.enable_pool_auto_scale(
+                a["pool"],
+                m.BatchPoolEnableAutoScaleOptions(
+                    {"autoScaleFormula": a["formula"], "autoScaleEvaluationInterval": a["interval"]}
+                ),
+            ),
+            "autoscale disable": lambda a: client.disable_pool_auto_scale(a["pool"]),
+            "autoscale evaluate": lambda a: client.evaluate_pool_auto_scale(
+                a["pool"], m.BatchPoolEvaluateAutoScaleOptions({"autoScaleFormula": a["formula"]})
+            ),
+            "supported images": lambda a: list(client.list_supported_images(**options(a))),
             "node list": lambda a: list(client.list_nodes(a["pool"])),
             "node get": lambda a: client.get_node(a["pool"], a["node"]),
             "node counts": lambda a: list(client.list_pool_node_counts()),
@@ -96,6 +107,13 @@ serve(
                     a["pool"], a["node"], {"nodeRebootOption": "requeue"}, **quick
                 )
             ),
+            "node user add": lambda a: client.create_node_user(
+                a["pool"], a["node"], m.BatchNodeUserCreateOptions(a["body"])
+            ),
+            "node user update": lambda a: client.replace_node_user(
+                a["pool"], a["node"], a["user"], m.BatchNodeUserReplaceOptions(a["body"])
+            ),
+            "node user delete": lambda a: client.delete_node_user(a["pool"], a["node"], a["user"]),
             "node file list": lambda a: list(client.list_node_files(a["pool"], a["node"], **options(a))),
             "job add": lambda a: client.create_job(m.BatchJobCreateOptions(a["body"])),
             "job get": lambda a: client.get_job(a["job"]),
@@ -115,6 +133,21 @@ serve(
             ),
             "job delete": lambda a: ended(client.begin_delete_job(a["job"], **quick)),
             "job task counts": lambda a: client.get_job_task_counts(a["job"]),
+            "job preparation status": lambda a: list(
+                client.list_job_preparation_and_release_task_status(a["job"])
+            ),
+            "schedule add": lambda a: client.create_job_schedule(m.BatchJobScheduleCreateOptions(a["body"])),
+            "schedule exists": lambda a: client.job_schedule_exists(a["schedule"]),
+            "schedule get": lambda a: client.get_job_schedule(a["schedule"]),
+            "schedule list": lambda a: list(client.list_job_schedules(**options(a))),
+            "schedule jobs": lambda a: list(client.list_jobs_from_schedule(a["schedule"])),
+            "schedule patch": lambda a: client.update_job_schedule(
+                a["schedule"], m.BatchJobScheduleUpdateOptions(a["body"])
+            ),
+            "schedule disable": lambda a: client.disable_job_schedule(a["schedule"]),
+            "schedule enable": lambda a: client.enable_job_schedule(a["schedule"]),
+            "schedule terminate": lambda a: ended(client.begin_terminate_job_schedule(a["schedule"], **quick)),
+            "schedule delete": lambda a: ended(client.begin_delete_job_schedule(a["schedule"], **quick)),
             "task add": lambda a: client.create_task(a["job"], m.BatchTaskCreateOptions(a["body"])),
             "task add collection": lambda a: list(
                 client.create_tasks(a["job"], [m.BatchTaskCreateOptions(body) for body in a["body"]])

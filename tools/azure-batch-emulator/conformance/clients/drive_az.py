@@ -91,6 +91,15 @@ serve(
         "pool stop resize": lambda a: az("pool", "resize", "--abort", pool_id=a["pool"]) and None,
         "pool remove nodes": lambda a: az("node", "delete", pool_id=a["pool"], node_list=a["body"]["nodeList"]),
         "pool delete": lambda a: az("pool", "delete", "--yes", pool_id=a["pool"]),
+        "autoscale enable": lambda a: az(
+            "pool", "autoscale", "enable", pool_id=a["pool"], auto_scale_formula=a["formula"],
+            auto_scale_evaluation_interval=a["interval"],
+        ),
+        "autoscale disable": lambda a: az("pool", "autoscale", "disable", pool_id=a["pool"]),
+        "autoscale evaluate": lambda a: az(
+            "pool", "autoscale", "evaluate", pool_id=a["pool"], auto_scale_formula=a["formula"]
+        ),
+        "supported images": lambda a: az("pool", "supported-images", "list", filter=a.get("filter")),
         "node list": lambda a: az("node", "list", pool_id=a["pool"]),
         "node get": lambda a: az("node", "show", pool_id=a["pool"], node_id=a["node"]),
         "node counts": lambda a: az("pool", "node-counts", "list"),
@@ -99,6 +108,16 @@ serve(
         ),
         "node enable scheduling": lambda a: az("node", "scheduling", "enable", pool_id=a["pool"], node_id=a["node"]),
         "node reboot": lambda a: az("node", "reboot", pool_id=a["pool"], node_id=a["node"]) and None,
+        "node user add": lambda a: az(
+            "node", "user", "create", pool_id=a["pool"], node_id=a["node"], json_file=body(a["body"])
+        ) and None,
+        "node user update": lambda a: az(
+            "node", "user", "reset", pool_id=a["pool"], node_id=a["node"], user_name=a["user"],
+            json_file=body(a["body"]),
+        ) and None,
+        "node user delete": lambda a: az(
+            "node", "user", "delete", "--yes", pool_id=a["pool"], node_id=a["node"], user_name=a["user"]
+        ),
         "node file list": lambda a: az(
             "node", "file", "list", pool_id=a["pool"], node_id=a["node"], filter=a.get("filter")
         ),
@@ -112,6 +131,18 @@ serve(
         "job terminate": lambda a: az("job", "stop", job_id=a["job"], terminate_reason=a["reason"]) and None,
         "job delete": lambda a: az("job", "delete", "--yes", job_id=a["job"]),
         "job task counts": lambda a: az("job", "task-counts", "show", job_id=a["job"]),
+        "job preparation status": lambda a: az("job", "prep-release-status", "list", job_id=a["job"]),
+        "schedule add": lambda a: az("job-schedule", "create", json_file=body(a["body"])) and None,
+        "schedule get": lambda a: az("job-schedule", "show", job_schedule_id=a["schedule"]),
+        "schedule list": lambda a: az("job-schedule", "list", filter=a.get("filter")),
+        "schedule jobs": lambda a: az("job", "list", job_schedule_id=a["schedule"]),
+        "schedule patch": lambda a: az(
+            "job-schedule", "set", job_schedule_id=a["schedule"], metadata=metadata(a["body"])
+        ) and None,
+        "schedule disable": lambda a: az("job-schedule", "disable", job_schedule_id=a["schedule"]),
+        "schedule enable": lambda a: az("job-schedule", "enable", job_schedule_id=a["schedule"]),
+        "schedule terminate": lambda a: az("job-schedule", "stop", job_schedule_id=a["schedule"]),
+        "schedule delete": lambda a: az("job-schedule", "delete", "--yes", job_schedule_id=a["schedule"]),
         "task add": lambda a: az("task", "create", job_id=a["job"], json_file=body(a["body"])) and None,
         "task add collection": collection,
         "task get": lambda a: az("task", "show", job_id=a["job"], task_id=a["task"]),
