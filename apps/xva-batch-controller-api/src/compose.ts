@@ -70,6 +70,7 @@ function policyOf(config: ControllerConfig): SubmitPolicy {
     taskRetryDelayMs: config.taskRetryDelayMs,
     jobMaxWallClockTime: config.jobMaxWallClockTime,
     taskRetentionTime: config.taskRetentionTime,
+    environment: config.environment,
     spotPoolId: config.spotPoolId,
     largePoolId: config.largePoolId,
     maxSpotAttempts: config.maxSpotAttempts,

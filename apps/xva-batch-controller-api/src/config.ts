@@ -1,3 +1,4 @@
+import { retentionLabelsSchema } from '@xva/contracts';
 import { z } from 'zod';
 import { roles, sights } from './auth/principal.ts';
 
@@ -67,6 +68,9 @@ export const configSchema = z
       .optional()
       .describe("after so long a slot-second of the past counts half against a desk's share, in ms"),
     maxPoolNodes: z.int().min(1).default(500).describe('nodes of either kind that a resize may ask for'),
+    environment: retentionLabelsSchema.shape.xva_environment.describe(
+      "label `xva_environment` of jobs and containers, where several environments share an account; the collector's policy names the same",
+    ),
     engineImage: z
       .string()
       .optional()

@@ -19,6 +19,8 @@ export interface SubmitPolicy {
   /** ISO 8601. */
   readonly jobMaxWallClockTime: string;
   readonly taskRetentionTime: string;
+  /** Label of what this controller makes, where several environments share an account; the collector goes by it. */
+  readonly environment?: string | undefined;
   /** Pool of spot nodes: where a run starts, when there is one. `poolId` is then where it goes on. */
   readonly spotPoolId?: string | undefined;
   /** Pool with more memory per slot: where tasks go that ran out of it. */

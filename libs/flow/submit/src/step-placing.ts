@@ -4,7 +4,7 @@ import { ContentConflictError } from './errors.ts';
 import { poolOf, type PoolChoice } from './pools.ts';
 import type { Blobs, TaskSpec } from './ports.ts';
 import { isOpen, type AttemptTerms } from './record.ts';
-import { batchTaskOf, jobSpecOf, labelsOf, specsOf, taskFileOf } from './task-specs.ts';
+import { batchTaskOf, jobSpecOf, labelsOf, runLabelsOf, specsOf, taskFileOf } from './task-specs.ts';
 
 /** What came of putting an attempt's job, or some of its tasks, in place. */
 export type Placed =
@@ -87,7 +87,7 @@ export async function placeAttempt(
   const { batch, work } = deps;
   const job = jobSpecOf(record, attempt, deps.policy);
   const prepare = async (): Promise<readonly TaskSpec[]> => {
-    await work.ensureRunContainer(record.container, labelsOf(record, 'bundle'));
+    await work.ensureRunContainer(record.container, runLabelsOf(record, 'bundle', deps.policy));
     return writeTasks(deps, record, attempt, taskIds);
   };
   const [prepared, added] = await Promise.allSettled([prepare(), batch.addJob(job)]);

@@ -14,13 +14,22 @@ import type { SubmitPolicy } from './policy.ts';
 import type { Blobs, JobSpec, TaskSpec, WorkStorage } from './ports.ts';
 
 /** Task environment and job metadata that may differ between two submissions of the same content. */
-export const varyingNames = ['TRACEPARENT', traceLabel] as const;
+export const varyingNames = ['TRACEPARENT', traceLabel, 'xva_environment'] as const;
 
 export function labelsOf(
   record: RunRecord,
   kind: RetentionLabels['xva_class'],
 ): { readonly xva_class: RetentionLabels['xva_class']; readonly xva_run_id: string; readonly xva_event_id: string } {
   return { xva_class: kind, xva_run_id: record.runId, xva_event_id: record.eventId };
+}
+
+/** Labels of what stands for the whole run, its container and its jobs: also whose environment it is. */
+export function runLabelsOf(
+  record: RunRecord,
+  kind: RetentionLabels['xva_class'],
+  { environment }: Pick<SubmitPolicy, 'environment'>,
+): Readonly<Record<string, string>> {
+  return { ...labelsOf(record, kind), ...(environment === undefined ? {} : { xva_environment: environment }) };
 }
 
 /** An attempt's job. No secret and nothing that varies but the trace is in its metadata. */
@@ -32,7 +41,7 @@ export function jobSpecOf(record: RunRecord, attempt: Attempt, policy: SubmitPol
     displayName: `${book} ${asOf} ${cut} ${scenario} r${revision}`,
     priority: attempt.priority,
     metadata: {
-      ...labelsOf(record, 'task-input'),
+      ...runLabelsOf(record, 'task-input', policy),
       xva_package_id: record.packageId,
       xva_attempt: String(attempt.attempt),
       ...(record.traceparent === null ? {} : { [traceLabel]: record.traceparent }),

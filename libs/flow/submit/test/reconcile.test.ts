@@ -170,7 +170,9 @@ describe('a run', () => {
       ['../stderr.txt', 'a1/shard-0001/logs/stderr.txt', 'taskcompletion'],
       ['out/logs/**', 'a1/shard-0001/logs/engine', 'taskcompletion'],
     ]);
-    expect(job.spec.metadata).toMatchObject({ xva_run_id: runId, xva_attempt: '1', xva_class: 'task-input' });
+    const ours = { xva_run_id: runId, xva_environment: 'uat' };
+    expect(job.spec.metadata).toMatchObject({ ...ours, xva_attempt: '1', xva_class: 'task-input' });
+    expect(world.containerLabels.get(world.record(runId).container)).toMatchObject({ ...ours, xva_class: 'bundle' });
     expect(JSON.stringify([job.spec, task])).not.toMatch(/sig=|AccountKey|SharedKey/);
   });
 

@@ -27,6 +27,7 @@ export const policy: SubmitPolicy = {
   taskRetryDelayMs: 0,
   jobMaxWallClockTime: 'PT1H',
   taskRetentionTime: 'P1D',
+  environment: 'uat',
 };
 
 export interface FakeTask {
@@ -145,10 +146,14 @@ export class World {
 
   readonly work: WorkStorage = {
     objects: this.blobs('objects'),
-    ensureRunContainer: async (name) => void this.#container(name),
+    ensureRunContainer: async (name, labels) => {
+      this.#container(name);
+      this.containerLabels.set(name, labels);
+    },
     runContainer: (name) => this.blobs(name),
   };
 
+  readonly containerLabels = new Map<string, Readonly<Record<string, string>>>();
   readonly ledger: Ledger = { results: this.blobs('results') };
 
   readonly batch: BatchPort = {
