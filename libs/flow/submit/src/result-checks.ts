@@ -69,9 +69,12 @@ export function summaryProblems(summary: ResultSummary, record: RunRecord, manif
   const complete = coverage.published === coverage.requested && summary.rejections.length === 0;
   same('outcome', summary.outcome, complete ? 'complete' : 'partial');
   if (record.strict && !complete) problems.push('the run is strict and not complete');
+  // The side of a what-if that nobody holds is shown beside the other and adds to nothing.
+  const hypothetical = manifest.provenance?.whatIf?.with;
+  const held = summary.nettingSets.filter((set) => set.id !== hypothetical);
   for (const measure of additive) {
-    const sum = summary.nettingSets.reduce((total, set) => total + set[measure], 0);
-    const scale = summary.nettingSets.reduce((total, set) => total + Math.abs(set[measure]), 0);
+    const sum = held.reduce((total, set) => total + set[measure], 0);
+    const scale = held.reduce((total, set) => total + Math.abs(set[measure]), 0);
     if (far(sum, summary.totals[measure], scale)) {
       problems.push(`total ${measure} is ${summary.totals[measure]}, its netting sets add up to ${sum}`);
     }

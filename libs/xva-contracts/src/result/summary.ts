@@ -54,7 +54,8 @@ export const nettingSetSummarySchema = xvaMeasuresSchema.extend({
 });
 
 /**
- * `summary.json` of a merged run. Totals are over the published netting sets: CVA, DVA, FBA, FCA, COLVA and NPV add;
+ * `summary.json` of a merged run. Totals are over the published netting sets (of a what-if: without its hypothetical
+ * side): CVA, DVA, FBA, FCA, COLVA and NPV add;
  * EPE, EEPE and PFE never do and have no total.
  */
 export const resultSummarySchema = z.strictObject({

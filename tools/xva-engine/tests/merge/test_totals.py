@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.merge.factory import SetNumbers, Shard, make_manifest, make_rows, write_run
 from tests.merge.test_merge import merge, merged
-from xva_engine.contracts import XvaMeasures
+from xva_engine.contracts import Manifest, Rejection, XvaMeasures
 from xva_engine.merge.combine import totals
 
 money = st.floats(min_value=-1e12, max_value=1e12, allow_nan=False)
@@ -50,3 +50,24 @@ def test_any_partition_gives_the_same_totals_and_tables(book: list[SetNumbers], 
             rows = {file.path: file.rows for file in bundle.info.files}
             results.append((bits(summary.totals), summary.netting_sets, summary.coverage, rows["tables/npv.parquet"]))
     assert results[0] == results[1]
+
+
+def _what_if(book: list[SetNumbers]) -> Manifest:
+    sides = {"without": "NS", "with": "NS.whatif", "addedTradeIds": ["T-NS.whatif-0"], "removedTradeIds": []}
+    return make_manifest(book, provenance={"marketSnapshot": None, "credit": [], "whatIf": sides})
+
+
+def test_the_hypothetical_side_of_a_what_if_adds_to_no_total(tmp_path: Path) -> None:
+    book = [SetNumbers("NS", (1.0, 2.0, 3.0, 4.0, 5.0), 7.0), SetNumbers("NS.whatif", (10.0, 20.0, 30.0, 40.0, 50.0))]
+    write_run(tmp_path, _what_if(book), [Shard("shard-0001", book)])
+    assert merge(tmp_path) == 0
+    _, summary = merged(tmp_path)
+    assert [one.id for one in summary.netting_sets] == ["NS", "NS.whatif"]
+    assert summary.totals == totals(make_rows(book[:1], "shard-0001")["xva_netting_set"])
+
+
+def test_a_what_if_without_both_sides_is_no_result(tmp_path: Path) -> None:
+    book = [SetNumbers("NS"), SetNumbers("NS.whatif")]
+    lost = Rejection(netting_set_id="NS", trade_id="T-NS-0", code="trade-missing", message="not there")
+    write_run(tmp_path, _what_if(book), [Shard("shard-0001", book[1:], rejections=[lost])])
+    assert merge(tmp_path) == 20

@@ -32,6 +32,12 @@ def totals(rows: Sequence[Row]) -> XvaMeasures:
     return XvaMeasures(**sums, colva=math.fsum(colva) if colva else None)
 
 
+def hypothetical_set(manifest: Manifest) -> str | None:
+    """The what-if's netting set that nobody holds: shown beside the one it is compared with, it adds to nothing."""
+    compared = manifest.provenance.what_if if manifest.provenance is not None else None
+    return None if compared is None else compared.with_
+
+
 def package_rejections(manifest: Manifest) -> list[Rejection]:
     """What the generator of the package refused, each netting set at least once."""
     refused = [
@@ -97,7 +103,7 @@ def summarise(
         seed=manifest.seed,
         quantile=manifest.quantile,
         grid_dates=manifest.grid_dates,
-        totals=totals(sets),
+        totals=totals([row for row in sets if row["nettingSetId"] != hypothetical_set(manifest)]),
         netting_sets=[_summary_of(row, bars.get(row["nettingSetId"], [])) for row in sets],
         coverage=_coverage(manifest, rows),
         rejections=list(rejections),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from xva_engine.contracts import Bundle, BundleInput, Manifest, MergeSpec, Rejection, ShardSpec
-from xva_engine.merge.combine import all_warnings, in_order, package_rejections, summarise
+from xva_engine.merge.combine import all_warnings, hypothetical_set, in_order, package_rejections, summarise
 from xva_engine.merge.split import SplitSets, check_pieces, pieces_of
 from xva_engine.merge.verify import check_coverage, check_rows, read_inputs, read_manifest
 from xva_engine.run.acceptance import Defect
@@ -59,6 +59,8 @@ def run_merge(session: Session, spec: ShardSpec | MergeSpec) -> str:
     session.rejections = rejections
     if manifest.strict and rejections:
         raise ModelFailureError(f"the run is strict and {_told(rejections)}")
+    if rejections and hypothetical_set(manifest) is not None:
+        raise ModelFailureError(f"a what-if compares two sides: {_told(rejections)}")
     if not rows["xva_netting_set"]:
         raise ModelFailureError(f"no netting set is left to publish: {_told(rejections)}")
     warnings = all_warnings(manifest, [one for info in infos for one in info.warnings], engines)
