@@ -38,8 +38,17 @@ async function listTasks(client: BatchServiceClient, job: string): Promise<Task[
   }
 }
 
+interface Load {
+  readonly known: Known;
+  readonly round: number;
+  readonly log: string;
+  readonly draw: Draw;
+  /** The emulator was killed: a round may end before there was anything to watch. */
+  readonly over: AbortSignal;
+}
+
 /** Adds jobs and tasks and watches them until the connection breaks. What Batch acknowledged goes into `known`. */
-async function load(client: BatchServiceClient, known: Known, round: number, log: string, draw: Draw): Promise<void> {
+async function load(client: BatchServiceClient, { known, round, log, draw, over }: Load): Promise<void> {
   const command = (name: string): string =>
     `/bin/sh -c "echo begin ${name} >> ${log}; sleep 0.0${draw.below(9)}; echo end ${name} >> ${log}"`;
   const write = async (writer: number): Promise<void> => {
@@ -64,7 +73,7 @@ async function load(client: BatchServiceClient, known: Known, round: number, log
     }
   };
   const watch = async (): Promise<void> => {
-    for (;;) {
+    while (!over.aborted) {
       for (const job of known.jobs) {
         if (!job.startsWith(`r${round}-`)) continue;
         for (const task of await listTasks(client, job)) note(known, job, task);
@@ -128,9 +137,11 @@ export async function killRounds(options: {
   try {
     for (let round = 0; round < options.kills; round += 1) {
       const client = clientFor(emulator.endpoints.batch);
-      const loading = load(client, known, round, log, draw);
+      const over = new AbortController();
+      const loading = load(client, { known, round, log, draw, over: over.signal });
       await new Promise((resolve) => setTimeout(resolve, 20 + draw.below(400)));
       await ended(emulator.child, 'SIGKILL');
+      over.abort();
       // node-fetch, under the official client, may wait for ever for the rest of an answer that was cut.
       await Promise.race([loading, new Promise((resolve) => setTimeout(resolve, 500))]);
       emulator = await startProcess(...args);
