@@ -95,12 +95,19 @@ interface Draft {
 
 const mostShards = 9999;
 
+/** For error bars the engine runs once more with half of the samples. */
+function withRerun(manifest: Manifest): Manifest {
+  const rerun = manifest.parts.some((part) => part.role === 'error-bar-setup');
+  return rerun ? { ...manifest, samples: manifest.samples * 1.5 } : manifest;
+}
+
 /**
  * Shards of a package: netting sets, longest first, into as few bins as keep every shard within the target (or within
  * the longest netting set alone); a set above `splitSetSeconds` by trade, each piece a shard of its own. At most
  * `maxShards`. The same manifest, limits and model give the same plan.
  */
-export function planShards(manifest: Manifest, limits: PlanLimits, model: CostModel = builtInCostModel): Plan {
+export function planShards(asked: Manifest, limits: PlanLimits, model: CostModel = builtInCostModel): Plan {
+  const manifest = withRerun(asked);
   const overhead = overheadSeconds(manifest, model);
   const goal = Math.max(limits.targetShardSeconds - overhead, 1e-9);
   const most = Math.max(1, Math.min(limits.maxShards, mostShards));

@@ -28,6 +28,14 @@ describe('planning', () => {
     expect(plan.shards).toEqual([{ taskId: 'shard-0001', nettingSets: ['NS-001', 'NS-002'], costSeconds: 3.4 }]);
   });
 
+  it('counts the engine run of error bars, with half of the samples', () => {
+    const manifest = manifestOf([10_000, 10_000]);
+    const part = { ...manifest.parts[0]!, path: 'Input/error-bar-ore.xml', role: 'error-bar-setup' as const };
+    const asked = { ...manifest, parts: [...manifest.parts, part] };
+    const limits = { targetShardSeconds: 300, maxShards: 10 };
+    expect(planShards(asked, limits).shards[0]?.costSeconds).toBeCloseTo(0.6 + 1.5 * 2.8, 9);
+  });
+
   it('puts the longest netting set alone when it is the limit, and names shards longest first', () => {
     const plan = planShards(manifestOf([100_000, 1e6, 100_000, 100_000]), { targetShardSeconds: 10, maxShards: 10 });
     expect(plan.shards[0]?.nettingSets).toEqual(['NS-002']);
