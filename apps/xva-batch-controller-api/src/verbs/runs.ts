@@ -14,6 +14,7 @@ import {
 import { cliExitCodes, CliError, printable, systemClock, type Verb } from '@xva/runtime';
 import { z } from 'zod';
 import type { configSchema } from '../config.ts';
+import { resultText } from './result-text.ts';
 import { ask, askJson, integerOption, tableText, textOption, unknownVerb, type Context, type Options } from './ask.ts';
 import { sentEvents } from './sent-events.ts';
 
@@ -185,13 +186,7 @@ async function results(context: Context, path: string, options: Options): Promis
   }
   const answer = await askJson(context, `${path}/results`);
   const { summary } = parseContract(resultsSchema, answer, 'results');
-  const { currency, totals, coverage } = summary;
-  const names = ['npv', 'cva', 'dva', 'fba', 'fca', 'fva'] as const;
-  const rows = summary.nettingSets.map((set) => [set.id, set.counterparty, ...names.map((name) => String(set[name]))]);
-  const total = ['total', '', ...names.map((name) => String(totals[name]))];
-  const { published, requested } = coverage.nettingSets;
-  const text = `${tableText(['NETTING SET', 'COUNTERPARTY', ...names.map((name) => `${name.toUpperCase()} ${currency}`)], [...rows, total])}\n${summary.outcome}: ${published} of ${requested} netting sets`;
-  context.output(answer, text);
+  context.output(answer, resultText(summary));
 }
 
 function requestFrom(options: Options): unknown {
