@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { DefinitionFileError, parseDefinitions } from '../src/index.ts';
 import { sourceRow } from '../src/outbox/rows.ts';
 import { requestColumns } from '../src/statements/request-columns.ts';
@@ -13,6 +14,15 @@ function issuesOf(text: string): readonly string[] {
   }
   return [];
 }
+
+describe('the example in the page of a mode', () => {
+  it.each(['outbox', 'rowversion', 'change-tracking', 'query'])('%s is taken as it stands', (name) => {
+    const page = readFileSync(new URL(`../../../docs/detection/${name}.md`, import.meta.url), 'utf8');
+    const example = /```yaml\n(.*?)```/s.exec(page)?.[1] ?? '';
+    const [definition] = parseDefinitions(`version: 1\ndefinitions:\n${example.replace(/^/gm, '  ')}`, `${name}.md`);
+    expect(definition?.mode.toLowerCase()).toBe(name.replace('-', ''));
+  });
+});
 
 describe('a definition file', () => {
   it('needs no more than a name and a mode', () => {
