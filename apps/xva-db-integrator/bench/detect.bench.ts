@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BareLoop, startPoller } from './peers.ts';
+import { drainThin } from './thin.ts';
 import { startWorld, type Running, type World } from './world.ts';
 
 /**
- * `npm run bench -- detect [--quick]`: commit to published, and statements a second, for every mode and for plain pollers,
+ * `npm run bench -- detect [--quick] [--thin ROWS]`: commit to published, and statements a second, for every mode and for plain pollers,
  * one after another on the same emulators; then a backlog against a bare loop, alternating. Aims are printed beside what
  * was reached; they are no test.
  */
@@ -13,6 +14,7 @@ const rows = isQuick ? 12 : 60;
 const idleMs = isQuick ? 3_000 : 8_000;
 const backlogRows = isQuick ? 100 : 1_000;
 const backlogPairs = isQuick ? 1 : 3;
+const thinRows = Number(process.argv[process.argv.indexOf('--thin') + 1] ?? '') || (isQuick ? 1_000 : 20_000);
 
 const condition = `SELECT Book, CONVERT(varchar(10), AsOf, 23) AS AsOf, Cut, Scenario, Revision, BaseCurrency, Samples, Seed, CONVERT(varchar(42), Quantile) AS Quantile, DvaName, GridTenors, Strict, Priority, Traceparent FROM xva.RunRequest WHERE Status = 0`;
 const fast = 'window: { lengthMs: 60000, minDelayMs: 5, maxDelayMs: 15 }';
@@ -173,10 +175,23 @@ async function backlog(world: World): Promise<void> {
   );
 }
 
+async function thin(world: World): Promise<void> {
+  console.log(`\nthin rows (no details), ${thinRows} of them, store and hub in memory: what the database side costs`);
+  for (const table of ['NettingSet', 'Trade', 'Quote']) await world.query(`DELETE FROM xva.${table}`);
+  const { rowsPerSecond, heapAtTenthMiB, heapAtEndMiB } = await drainThin(
+    world.simulator,
+    (count) => world.insert(count),
+    thinRows,
+  );
+  console.log(`  ${rowsPerSecond.toFixed(0)} rows/s: ${reached(rowsPerSecond >= 5_000)} (aim 5,000)`);
+  console.log(`  heap ${heapAtTenthMiB.toFixed(1)} MiB after a tenth, ${heapAtEndMiB.toFixed(1)} MiB at the end`);
+}
+
 const world = await startWorld();
 try {
   await latencies(world);
   await backlog(world);
+  await thin(world);
 } finally {
   await world.stop();
 }
