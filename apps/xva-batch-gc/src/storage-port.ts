@@ -77,6 +77,18 @@ export function createSweepStorage(work: BlobAccount, ledger: BlobAccount, optio
     },
     list: (place, { prefix, split, tags }) => of(place).walk({ prefix, split, tags, parallelism: options.parallelism }),
     head: (place, name) => accounts[place.account].container(place.container).head(name),
+    touch: async (place, name) => {
+      const container = accounts[place.account].container(place.container);
+      const facts = await container.head(name);
+      if (facts === undefined) return 'gone';
+      try {
+        return await container.touch(facts);
+      } catch (error) {
+        // A lease asks for its id (412), a hold or an immutability policy forbids it (409): nobody deletes it either.
+        if (error instanceof StorageError && (error.status === 409 || error.status === 412)) return 'held';
+        throw error;
+      }
+    },
     read: async (place, name) =>
       (await accounts[place.account].container(place.container).get(name))?.bytes.toString('utf8'),
     delete: (place, blobs) => of(place).delete(blobs),

@@ -11,7 +11,9 @@ import { byAge, keep } from './verdicts.ts';
  */
 export function decide(item: SweepItem, facts: SweepFacts, policy: SweepPolicy, now: Date): Verdict {
   if (item.kind === 'foreign') return keep('foreign');
-  if (facts.pinned) return keep('pinned');
+  // A sweep that was interrupted ends one way or the other, a pin or not: let go, or a tombstone where it is too late.
+  const interrupted = item.kind === 'run' && item.record.state === 'sweeping';
+  if (facts.pinned && !interrupted) return keep('pinned');
   if ('hold' in item && item.hold !== undefined) return keep(item.hold);
   switch (item.kind) {
     case 'run':

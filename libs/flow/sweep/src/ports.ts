@@ -68,6 +68,11 @@ export interface SweepStorage {
   makeRunContainer(name: string, metadata: Readonly<Record<string, string>>): Promise<boolean>;
   list(place: BlobPlace, options: BlobListing): AsyncIterable<readonly BlobFactsLike[]>;
   head(place: BlobPlace, name: string): Promise<BlobFactsLike | undefined>;
+  /**
+   * Makes a blob young: its version is another from now on, so that a delete which was decided before does not match (ADR 7).
+   * `held` = a lease, legal hold or immutability keeps it as it is.
+   */
+  touch(place: BlobPlace, name: string): Promise<'touched' | 'gone' | 'held'>;
   /** A small blob's text. */
   read(place: BlobPlace, name: string): Promise<string | undefined>;
   /** Deletes exactly these versions, as many with one request as Storage takes; outcomes in the order given. */

@@ -96,47 +96,45 @@ async function* undeleteOne(deps: SweepDeps, blob: string): AsyncGenerator<Resto
   }
 }
 
-/** Parts of the run's package that are missing are looked for in quarantine, and where the account keeps deleted blobs. */
+/**
+ * Makes sure of every part of the run's package: what is there is touched, so that a sweep under way, which decided before,
+ * leaves it (ADR 7); what is missing is looked for in quarantine, and where the account keeps deleted blobs, and touched too.
+ */
 async function* restoreObjects(deps: SweepDeps, packageId: string): AsyncGenerator<Restored> {
   const place: BlobPlace = { account: 'work', container: workContainers.objects };
-  const missing = new Set<string>();
+  const told = (name: string, outcome: Restored['outcome'], detail: string): Restored => ({
+    kind: 'blob',
+    id: `${place.container}/${name}`,
+    outcome,
+    detail,
+  });
+  const missingOf = async (names: Iterable<string>): Promise<Set<string>> => {
+    const missing = new Set<string>();
+    for (const name of names) if ((await deps.storage.touch(place, name)) === 'gone') missing.add(name);
+    return missing;
+  };
   const bring = async function* (names: ReadonlySet<string>): AsyncGenerator<Restored> {
+    const wanted = new Set(names);
     for (const name of names) {
-      if (await deps.storage.undelete(place, name)) {
-        missing.delete(name);
-        yield { kind: 'blob', id: `${place.container}/${name}`, outcome: 'restored', detail: 'undeleted' };
-      }
+      if (!(await deps.storage.undelete(place, name))) continue;
+      wanted.delete(name);
+      yield told(name, 'restored', 'undeleted');
     }
-    if (missing.size === 0) return;
+    if (wanted.size === 0) return;
     for await (const { blob, labels } of quarantined(deps, '')) {
-      if (labels.container !== place.container || !missing.has(labels.name)) continue;
-      missing.delete(labels.name);
+      if (labels.container !== place.container || !wanted.delete(labels.name)) continue;
       yield await restoreBlob(deps, blob, labels);
     }
   };
-  if ((await deps.storage.head(place, packageId)) === undefined) {
-    missing.add(packageId);
-    yield* bring(new Set(missing));
-  }
+  yield* bring(await missingOf([packageId]));
   const objects = await deps.storage.packageObjects(packageId);
   if (objects === undefined) {
-    yield {
-      kind: 'blob',
-      id: `${place.container}/${packageId}`,
-      outcome: 'gone',
-      detail: 'the manifest is nowhere: the run comes back without its package',
-    };
+    yield told(packageId, 'gone', 'the manifest is nowhere: the run comes back without its package');
     return;
   }
-  for (const name of objects) if ((await deps.storage.head(place, name)) === undefined) missing.add(name);
-  if (missing.size > 0) yield* bring(new Set(missing));
-  for (const name of missing)
-    yield {
-      kind: 'blob',
-      id: `${place.container}/${name}`,
-      outcome: 'gone',
-      detail: 'is neither there nor in quarantine',
-    };
+  const missing = await missingOf(objects);
+  yield* bring(missing);
+  for (const name of await missingOf(missing)) yield told(name, 'gone', 'is neither there nor in quarantine');
 }
 
 async function* restoreRun(deps: SweepDeps, runId: string, by: string): AsyncGenerator<Restored> {
@@ -161,6 +159,14 @@ async function* restoreRun(deps: SweepDeps, runId: string, by: string): AsyncGen
   }
   // Pinned first: a sweep that goes on meanwhile stops at it.
   if (found !== undefined) await deps.pins.put('run', runId, by, 'restored from quarantine');
+  // A sweep that was killed left it half way. It is over before anything comes back: nobody must take the new container for the old.
+  if (found?.record.state === 'sweeping') {
+    const over = stepTo(found.record, 'swept', deps.clock.now(), '');
+    if (!(await deps.runs.replace(over, found.etag))) {
+      yield fail('failed', 'its record changed meanwhile: try again');
+      return;
+    }
+  }
   const container = runContainerOf(runId);
   const copies: { blob: BlobFactsLike; labels: QuarantineLabels }[] = [];
   let latest = '';

@@ -65,10 +65,7 @@ async function claim(taking: Taking, item: MarkedItem): Promise<Claimed | SweepA
   const current: SweepItem = { kind: 'run', id: item.id, record, published, newest: false };
   const facts: SweepFacts = { runState: record.state, pinned, referenced: false };
   const verdict = decide(current, facts, policy, clock.now());
-  if (verdict.verdict === 'keep') {
-    if (record.state === 'sweeping') await letGo(taking, item.id);
-    return actOf(item, 'skipped', verdict.reason);
-  }
+  if (verdict.verdict === 'keep') return actOf(item, 'skipped', verdict.reason);
   if (record.state === 'sweeping') return { record, etag: found.etag, reason: verdict.reason };
   if (!(await runs.replace(stepTo(record, 'sweeping', clock.now(), report.reportId), found.etag)))
     return actOf(item, 'skipped', 'record-changed');
@@ -79,15 +76,18 @@ async function claim(taking: Taking, item: MarkedItem): Promise<Claimed | SweepA
 
 /**
  * Back to what the run was, as long as nothing of it is gone. Under the container's lease: another sweeper that has looked
- * at the record and is about to delete holds it, and then the run is its.
+ * at the record and is about to delete holds it, and then the run is its. `gone`: its container was deleted before anybody
+ * wanted it kept, so that it can only become a tombstone; `restore` brings it back.
  */
-async function letGo({ deps, report }: Taking, runId: string): Promise<void> {
+async function letGo({ deps, report }: Taking, runId: string): Promise<'let-go' | 'not-ours' | 'gone'> {
   const hold = await deps.storage.holdRunContainer(runContainerOf(runId));
-  if (hold === 'absent' || hold === 'leased') return;
+  if (hold === 'absent') return 'gone';
+  if (hold === 'leased') return 'not-ours';
   try {
     const now = await deps.runs.get(runId);
-    if (now?.record.state !== 'sweeping') return;
+    if (now?.record.state !== 'sweeping') return 'not-ours';
     await deps.runs.replace(stepTo(now.record, stateBefore(now.record), deps.clock.now(), report.reportId), now.etag);
+    return 'let-go';
   } finally {
     await hold.release();
   }
@@ -97,10 +97,8 @@ async function takeClaimed(taking: Taking, item: MarkedItem, claimed: Claimed): 
   const { deps, report } = taking;
   const { runs, pins, storage, batch, clock } = deps;
   // A pin does not change the record, so it is asked again once nobody else can begin.
-  if (await pins.has('run', item.id)) {
-    await letGo(taking, item.id);
+  if ((await pins.has('run', item.id)) && (await letGo(taking, item.id)) !== 'gone')
     return actOf(item, 'skipped', 'pinned');
-  }
   const container = runContainerOf(item.id);
   const hold = await storage.holdRunContainer(container);
   if (hold === 'leased') {

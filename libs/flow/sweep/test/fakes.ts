@@ -258,6 +258,14 @@ export class World {
         for (let at = 0; at < found.length; at += 7) yield found.slice(at, at + 7);
       },
       head: async (place, name) => blobs.get(path(place, name)),
+      touch: async (place, name) => {
+        await act('touch');
+        const found = blobs.get(path(place, name));
+        if (found === undefined) return 'gone';
+        if (found.hold !== undefined) return 'held';
+        this.put(path(place, name), found.text, { metadata: found.metadata });
+        return 'touched';
+      },
       read: async (place, name) => blobs.get(path(place, name))?.text,
       delete: async (place, versions) => {
         const outcomes = [];

@@ -1,4 +1,4 @@
-import { mark, sweep, sweepPolicySchema, type SweepOutcome, type SweepPolicy } from '../src/index.ts';
+import { mark, restore, sweep, sweepPolicySchema, type SweepOutcome, type SweepPolicy } from '../src/index.ts';
 import { itemsOf, World } from './fakes.ts';
 
 const hash = (digit: string): string => digit.repeat(64);
@@ -99,6 +99,40 @@ describe('sweep', () => {
       reason,
     });
     expect(world.containers.has(`run-${runA}`)).toBe(true);
+  });
+
+  it('leaves the objects of a run that is restored while it is under way', async () => {
+    const world = seeded();
+    world.now += 86_400_000;
+    await cycle(world, policyOf({ runs: { retainSeconds: 3600 } }));
+    expect(world.records.get(runA)?.record.state).toBe('swept');
+    // Marked while nobody needed them; right before each goes the knowledge of the records may be half a minute old.
+    const report = await mark(world.deps(), policyOf({ objects: { retainSeconds: 600 } }), 'r');
+    expect(itemsOf(world, report).map((item) => item.id)).toContain(hash('3'));
+    const before = world.blobs.get(`objects/${hash('3')}`)?.etag;
+    const outcomes = [];
+    for await (const one of restore(world.deps(), { runId: runA }, 'test')) outcomes.push(one);
+    expect(outcomes.at(-1)).toMatchObject({ kind: 'run', outcome: 'restored' });
+    expect(world.blobs.get(`objects/${hash('3')}`)?.etag).not.toBe(before);
+    const old = [{ name: hash('3'), etag: before ?? '' }];
+    const place = { account: 'work', container: 'objects' } as const;
+    expect(await world.deps().storage.delete(place, old)).toEqual([{ outcome: 'changed', detail: '' }]);
+  });
+
+  it.each([
+    ['its container is still there: it is let go', false, 'done'],
+    ['its container is gone: a tombstone, which restore brings back', true, 'swept'],
+  ])('ends what was interrupted and pinned since; %s', async (_, gone, state) => {
+    const world = seeded();
+    world.now += 86_400_000;
+    world.setState(runA, 'sweeping', false);
+    const reason = { at: world.date.toISOString(), code: 'sweeping', subject: 'r', message: 'done' };
+    const found = world.records.get(runA)!;
+    world.records.set(runA, { ...found, record: { ...found.record, reasons: [reason] } });
+    if (gone) world.containers.delete(`run-${runA}`);
+    world.pinned.add(`run ${runA}`);
+    await cycle(world, policyOf({ runs: { retainSeconds: 3600 } }));
+    expect(world.records.get(runA)?.record.state).toBe(state);
   });
 
   it('leaves a blob that was written again after the mark', async () => {
