@@ -111,6 +111,15 @@ export function retryDelayMs(policy: Pick<SubmitPolicy, 'taskRetryDelayMs'>, cou
   return policy.taskRetryDelayMs * 2 ** Math.min(count, 10);
 }
 
+/** Whether these facts tell of a failure that is older than one of the same task that the record has counted. */
+export function isBehind(record: RunRecord, tasks: readonly TaskFacts[] | undefined): boolean {
+  return (tasks ?? []).some((task) => {
+    const counted = record.lastFailures[task.id.toLowerCase()];
+    if (counted === undefined || task.state !== 'completed' || task.endTime === undefined) return false;
+    return isFailure(task) && task.endTime.toISOString() < counted;
+  });
+}
+
 /**
  * What follows from what Batch shows of one attempt.
  *

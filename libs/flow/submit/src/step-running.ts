@@ -2,6 +2,7 @@ import type { AcceptedBundle, Attempt, Reason, RunRecord } from '@xva/contracts'
 import { firstStart, withExecutions } from './cost.ts';
 import {
   decideAttempt,
+  isBehind,
   isClosed,
   failureSubject,
   taskMoved,
@@ -81,7 +82,9 @@ async function lookAt(deps: SubmitDeps, record: RunRecord, { deep, capacity, wat
       const wanted = open.get(attempt.attempt) ?? [];
       // The job first: of one that is seen closed the tasks are then seen as they will stay.
       const job = deep ? await batch.getJob(jobId) : undefined;
-      const listed = await watch.look(jobId, job !== undefined && isClosed(job));
+      const told = await watch.look(jobId, job !== undefined && isClosed(job));
+      // Older than what was counted: what is remembered of the job is behind, and would be counted once more.
+      const listed = isBehind(record, told) ? await watch.look(jobId, true) : told;
       tasks.set(attempt.attempt, listed ?? []);
       const decision = decideAttempt(record, attempt, wanted, listed, job, policy, clock.now());
       capacity.outstanding(record.runId, jobId, poolId, decision.outstanding);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { publishedSchema, resultSummarySchema, type RunRecord } from '@xva/contracts';
 import { samplePackage } from '@xva/testkit';
 import { acceptRun, cancelRun, isOpen, ManifestCache, pauseRun, resumeRun, type SubmitPolicy } from '../src/index.ts';
-import { drive, type Chaos } from './actors.ts';
-import { policy, World } from './world.ts';
+import { drive, randomFrom, type Chaos } from './actors.ts';
+import { policy, World, type Exit } from './world.ts';
 
 const clockOf = (world: World) => ({ now: () => world.date, sleep: () => Promise.resolve() });
 export const taskIds = ['shard-0001', 'shard-0002', 'shard-0003', 'merge'] as const;
@@ -66,6 +66,30 @@ export function checkPublished(world: World, record: RunRecord): void {
 }
 
 export type History = Omit<Chaos, 'endings' | 'deletions' | 'cancel'> & Partial<Chaos>;
+
+const passing: readonly Exit[] = [30, 40, 60, 70, -9, -15, 1, null];
+
+/** The history of a seed: the same everywhere, so that a number is enough to play one again. */
+export function drawn(seed: number) {
+  const random = randomFrom(seed);
+  const upTo = (most: number): number => Math.floor(random() * (most + 1));
+  const pools = random() < 0.5;
+  const cancel = random() < 0.1;
+  const others = random() < 0.2;
+  const history: History & { readonly cancel: boolean } = {
+    ...{ seed, reconcilers: 1 + upTo(2), kills: upTo(5), faults: upTo(8), zombies: upTo(2), cancel },
+    ...{ preemptions: upTo(4), pauses: cancel ? 0 : upTo(3), room: [1, 2, 100][upTo(2)] ?? 1 },
+    // Few enough that no run uses up its attempts.
+    ...(others ? { endings: upTo(2), deletions: upTo(1) } : {}),
+  };
+  const exits = taskIds.map((id) => [id, Array.from({ length: upTo(3) }, () => passing[upTo(7)] ?? null)] as const);
+  const quota = upTo(3);
+  const arrange = (world: World): void => {
+    for (const [id, codes] of exits) world.exits.set(id, [...codes]);
+    world.quotaRefusals = quota;
+  };
+  return { history, exits, pools, arrange };
+}
 
 /** Plays one history to its end and checks what must hold of every one. @throws AssertionError, or that it is stuck */
 export async function play(

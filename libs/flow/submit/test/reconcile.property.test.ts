@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { checkPublished, play, poolsPolicy, taskIds } from './histories.ts';
+import { checkPublished, drawn, play, poolsPolicy, taskIds } from './histories.ts';
 import { policy, type Exit, type World } from './world.ts';
 
 const passing = fc.constantFrom<Exit>(30, 40, 60, 70, -9, -15, 1, null);
@@ -117,6 +117,14 @@ describe('any number of reconcilers, killed between any two calls', () => {
       { seed, numRuns },
     );
     expect(cancelled).toBeGreaterThan(numRuns / 4);
+  });
+
+  // A reconciler that remembered the job as it was counted a failure twice, and the run used up its tries.
+  it.each([1037])('publish once in the history of seed %i, which broke it before', async (one) => {
+    const { history, pools, arrange } = drawn(one);
+    const { world, record } = await play(history, arrange, pools ? poolsPolicy : policy);
+    expect(record).toMatchObject({ state: 'done', retries: { 'shard-0001': 3 } });
+    checkPublished(world, record);
   });
 
   it('were stopped before and after every call that they make', () => {
