@@ -298,6 +298,8 @@ describe('errors, with the numbers of the server', () => {
 (simulated ? describe : describe.skip)('what is outside the subset', () => {
   const cases: readonly (readonly [string, string])[] = [
     ['CREATE PROCEDURE p AS SELECT 1', 'CREATE PROCEDURE'],
+    ["EXEC sp_getapplock @Resource = N'a', @LockMode = 'Exclusive'", 'procedure sp_getapplock'],
+    ["EXEC xp_cmdshell N'ls'", 'procedure xp_cmdshell'],
     ['CREATE TRIGGER t ON dbo.Book AFTER INSERT AS SELECT 1', 'CREATE TRIGGER'],
     ['GRANT SELECT ON dbo.Book TO public', 'GRANT'],
     ['DECLARE c CURSOR FOR SELECT 1', 'cursor'],

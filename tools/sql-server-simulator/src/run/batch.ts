@@ -419,6 +419,8 @@ export class BatchRunner {
         const text = await this.#value(statement.text, nvarchar(-1), frame);
         return (await this.run(valueText(text), newFrame())) ? 'next' : 'abort';
       }
+      if (statement.procedure !== 'sp_executesql' && /^(sp|xp)_/.test(statement.procedure))
+        throw outsideSubset(`procedure ${statement.procedure}`);
       if (statement.procedure !== 'sp_executesql')
         throw new SqlError(2812, `Could not find stored procedure '${statement.procedure}'.`, 16, 62);
       return await this.#executeSql(statement, frame);
