@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * `node tools/bootstrap.mjs <setup|demo|lab|test|soak|bench|generate|input-api:conformance> …`: installs what is missing (npm packages, the
+ * `node tools/bootstrap.mjs <setup|demo|lab|cli|test|soak|bench|generate|input-api:conformance> …`: installs what is missing (npm packages, the
  * Python environment), then runs the command on the Node that npm installed. Needs nothing but Node 20 or newer, npm
  * and Python 3.11 to 3.13. A stamp of the lock files makes the second run immediate.
  */
@@ -124,6 +124,7 @@ const commands = {
   test: ['tools/workspace/test.mjs'],
   soak: ['tools/workspace/soak.mjs'],
   bench: ['tools/workspace/bench.mjs'],
+  cli: ['tools/workspace/cli.mjs'],
   generate: ['tools/workspace/generate.mjs'],
   'input-api:conformance': [...conditions, 'apps/xva-file-event-controller/src/conformance/main.ts'],
 };

@@ -182,6 +182,9 @@ export function writeAppConfigs(
     'xva-batch-controller-api': {
       ...batch,
       httpPort: ports.controller,
+      // For the verbs that ask a running controller: `npm run cli -- xva-batch-controller-api runs list`.
+      controllerUrl: `http://127.0.0.1:${ports.controller}`,
+      controllerApiKey: secrets.operatorKey,
       workConnectionString,
       ledgerConnectionString,
       poolId,
