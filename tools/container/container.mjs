@@ -21,9 +21,8 @@ const text = render(readFileSync(`${root}${image.template}`, 'utf8'), {
   version,
   baseImage,
   revision: git.status === 0 ? git.stdout.trim() : 'unknown',
-  ...(image.port === undefined
-    ? {}
-    : { port: image.port, portSetting: image.portSetting, hostSetting: image.hostSetting }),
+  // What the image's own template asks for.
+  ...image,
 });
 const faults = lintDockerfile(text);
 if (faults.length > 0) throw new Error(`the Dockerfile of ${name} ${faults.join('; ')}`);
