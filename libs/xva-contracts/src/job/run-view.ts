@@ -28,7 +28,9 @@ export const runViewSchema = z.strictObject({
   accepted: z.int(),
   /** CPU seconds that the plan predicts for all shards. */
   plannedCpuSeconds: z.number(),
-  cost: runCostSchema.nullable(),
+  cost: runCostSchema
+    .nullable()
+    .describe('by the executions that Batch told of; time that was lost with a preempted node is not in it'),
   reasons: z.array(reasonSchema),
   jobs: z.array(
     z.strictObject({
