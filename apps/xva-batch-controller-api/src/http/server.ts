@@ -12,6 +12,7 @@ import { docsPage } from './docs-page.ts';
 import { handlerOf } from './handler.ts';
 import { limitBody, limitByAddress, limitByPrincipal, limitHeaders } from './limits.ts';
 import { openApiOf } from './openapi.ts';
+import type { Prepared } from './prepared.ts';
 import { problemOf, ProblemError, toProblem } from './problems.ts';
 import type { Answer, Route } from './route.ts';
 
@@ -23,6 +24,8 @@ export interface HttpOptions {
   readonly checks: readonly Check[];
   readonly registry: Registry;
   readonly stopping: AbortSignal;
+  /** Until it is done, requests under `/v1` wait. */
+  readonly prepared: Prepared;
   readonly bodyLimitBytes: number;
   readonly rateLimitPerMinute: number;
   readonly addressLimitPerMinute: number;
@@ -145,6 +148,8 @@ export function buildHttp(options: HttpOptions): Express {
   const document = openApiOf(routes, options.version);
   app.get('/openapi.json', (_request, response) => void response.json(document));
   app.use(docsPage());
+  // Credentials are in a table too.
+  app.use('/v1', options.prepared.gate());
   app.use('/v1', authenticated(options));
   app.use(
     '/v1',

@@ -3,6 +3,7 @@ import { compose, type Composition } from '../compose.ts';
 import type { configSchema } from '../config.ts';
 import { openApiOf } from '../http/openapi.ts';
 import { listenHttp } from '../http/listen.ts';
+import { Prepared } from '../http/prepared.ts';
 import { buildHttp } from '../http/server.ts';
 
 export const version = '0.1.0';
@@ -42,8 +43,10 @@ export const runVerb: ControllerVerb = {
   run: async (context) => {
     const { config, logger, lifecycle } = context;
     const composition = compose(config, logger, { crash: crasher(config.crashAt), stopping: lifecycle.stopTaking });
+    const prepared = new Prepared();
     const app = buildHttp({
       ...composition,
+      prepared,
       logger,
       stopping: lifecycle.stopTaking,
       bodyLimitBytes: config.bodyLimitBytes,
@@ -75,6 +78,7 @@ export const runVerb: ControllerVerb = {
         }),
       );
       await prepareWithPatience(composition, context, lifecycle);
+      prepared.done();
       await Promise.all([
         composition.loop.run(lifecycle.stopTaking),
         composition.dispatcher?.run(lifecycle.stopTaking),
