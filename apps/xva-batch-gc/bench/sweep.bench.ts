@@ -6,7 +6,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { Agent, request } from 'node:http';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -180,7 +180,9 @@ async function onAzurite(): Promise<void> {
  * that does nothing holds 146 MB already, most of it for reading TypeScript.
  */
 function bundledCycle(): string {
-  const outfile = join(mkdtempSync(join(tmpdir(), 'xva-gc-bench-')), 'cycle.mjs');
+  const folder = mkdtempSync(join(tmpdir(), 'xva-gc-bench-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const outfile = join(folder, 'cycle.mjs');
   buildSync({
     entryPoints: [file('cycle-child.ts')],
     bundle: true,

@@ -84,8 +84,9 @@ export function createSweepStorage(work: BlobAccount, ledger: BlobAccount, optio
       try {
         return await container.touch(facts);
       } catch (error) {
-        // A lease asks for its id (412), a hold or an immutability policy forbids it (409): nobody deletes it either.
-        if (error instanceof StorageError && (error.status === 409 || error.status === 412)) return 'held';
+        // A lease asks for its id (412) and may end soon; a hold or an immutability policy forbids it (409).
+        if (error instanceof StorageError && error.status === 412) return 'leased';
+        if (error instanceof StorageError && error.status === 409) return 'held';
         throw error;
       }
     },

@@ -29,6 +29,6 @@ describe('touching a blob', () => {
     expect(await storage.touch(objects, 'none')).toBe('gone');
     const client = BlobServiceClient.fromConnectionString(azurite.connectionString).getContainerClient('objects');
     await client.getBlobClient('a').getBlobLeaseClient().acquireLease(60);
-    expect(await storage.touch(objects, 'a')).toBe('held');
+    expect(await storage.touch(objects, 'a')).toBe('leased');
   });
 });

@@ -70,9 +70,9 @@ export interface SweepStorage {
   head(place: BlobPlace, name: string): Promise<BlobFactsLike | undefined>;
   /**
    * Makes a blob young: its version is another from now on, so that a delete which was decided before does not match (ADR 7).
-   * `held` = a lease, legal hold or immutability keeps it as it is.
+   * `held` = legal hold or immutability keeps it as it is; `leased` = so does a lease, which may end before a sweep does.
    */
-  touch(place: BlobPlace, name: string): Promise<'touched' | 'gone' | 'held'>;
+  touch(place: BlobPlace, name: string): Promise<'touched' | 'gone' | 'held' | 'leased'>;
   /** A small blob's text. */
   read(place: BlobPlace, name: string): Promise<string | undefined>;
   /** Deletes exactly these versions, as many with one request as Storage takes; outcomes in the order given. */

@@ -59,12 +59,21 @@ export async function* restore(deps: SweepDeps, target: RestoreTarget, by: strin
   else if (!target.blob.startsWith(`${ledgerContainers.quarantine}/`)) yield* undeleteOne(deps, target.blob);
 }
 
+const leasedNow = 'somebody holds a lease on it, so that it cannot be kept from a sweep: try again when that ended';
+
 async function restoreBlob(deps: SweepDeps, blob: BlobFactsLike, labels: QuarantineLabels): Promise<Restored> {
   const { account, container, name } = labels;
   const id = `${container}/${name}`;
   const place: BlobPlace = { account, container };
-  if ((await deps.storage.head(place, name)) !== undefined)
-    return { kind: 'blob', id, outcome: 'there', detail: 'a blob of that name is there' };
+  // A run's container goes as a whole. Elsewhere what is there may be on a sweep's page: touched, it stays (ADR 7).
+  const there =
+    runIdOfContainer(container) === undefined
+      ? await deps.storage.touch(place, name)
+      : (await deps.storage.head(place, name)) === undefined
+        ? 'gone'
+        : 'touched';
+  if (there === 'leased') return { kind: 'blob', id, outcome: 'failed', detail: leasedNow };
+  if (there !== 'gone') return { kind: 'blob', id, outcome: 'there', detail: 'a blob of that name is there' };
   const outcome = await deps.storage.copy(quarantinePlace, blob, place, name, ownMetadata(blob.metadata));
   return outcome === 'copied'
     ? { kind: 'blob', id, outcome: 'restored', detail: `from ${blob.name}` }
@@ -79,8 +88,9 @@ async function* undeleteAll(deps: SweepDeps, report: SweepReport): AsyncGenerato
       if (place === undefined || item.kind === 'quarantined') continue;
       const name = nameOf(item, place);
       if ((await deps.storage.head(place, name)) !== undefined) continue;
-      if (await deps.storage.undelete(place, name))
-        yield { kind: 'blob', id: `${place.container}/${name}`, outcome: 'restored', detail: 'undeleted' };
+      if (!(await deps.storage.undelete(place, name))) continue;
+      await deps.storage.touch(place, name);
+      yield { kind: 'blob', id: `${place.container}/${name}`, outcome: 'restored', detail: 'undeleted' };
     }
   }
 }
@@ -91,14 +101,16 @@ async function* undeleteOne(deps: SweepDeps, blob: string): AsyncGenerator<Resto
   for (const account of ['work', 'ledger'] as const) {
     const place: BlobPlace = { account, container };
     if (name === '' || (await deps.storage.head(place, name)) !== undefined) continue;
-    if (await deps.storage.undelete(place, name))
-      yield { kind: 'blob', id: blob, outcome: 'restored', detail: 'undeleted' };
+    if (!(await deps.storage.undelete(place, name))) continue;
+    await deps.storage.touch(place, name);
+    yield { kind: 'blob', id: blob, outcome: 'restored', detail: 'undeleted' };
   }
 }
 
 /**
  * Makes sure of every part of the run's package: what is there is touched, so that a sweep under way, which decided before,
  * leaves it (ADR 7); what is missing is looked for in quarantine, and where the account keeps deleted blobs, and touched too.
+ * `failed` = it cannot be touched now, although a sweep could delete it later.
  */
 async function* restoreObjects(deps: SweepDeps, packageId: string): AsyncGenerator<Restored> {
   const place: BlobPlace = { account: 'work', container: workContainers.objects };
@@ -108,9 +120,15 @@ async function* restoreObjects(deps: SweepDeps, packageId: string): AsyncGenerat
     outcome,
     detail,
   });
+  const leased = new Set<string>();
   const missingOf = async (names: Iterable<string>): Promise<Set<string>> => {
     const missing = new Set<string>();
-    for (const name of names) if ((await deps.storage.touch(place, name)) === 'gone') missing.add(name);
+    for (const name of names) {
+      const outcome = await deps.storage.touch(place, name);
+      if (outcome === 'gone') missing.add(name);
+      if (outcome === 'leased') leased.add(name);
+      else leased.delete(name);
+    }
     return missing;
   };
   const bring = async function* (names: ReadonlySet<string>): AsyncGenerator<Restored> {
@@ -135,6 +153,7 @@ async function* restoreObjects(deps: SweepDeps, packageId: string): AsyncGenerat
   const missing = await missingOf(objects);
   yield* bring(missing);
   for (const name of await missingOf(missing)) yield told(name, 'gone', 'is neither there nor in quarantine');
+  for (const name of leased) yield told(name, 'failed', leasedNow);
 }
 
 async function* restoreRun(deps: SweepDeps, runId: string, by: string): AsyncGenerator<Restored> {
@@ -184,17 +203,48 @@ async function* restoreRun(deps: SweepDeps, runId: string, by: string): AsyncGen
     yield fail('failed', `container ${container} is still being deleted: try again in a minute`);
     return;
   }
-  for (const { blob, labels: from } of copies) if (from.reportId === latest) yield await restoreBlob(deps, blob, from);
+  let vanished = 0;
+  for (const { blob, labels: from } of copies) {
+    if (from.reportId !== latest) continue;
+    const one = await restoreBlob(deps, blob, from);
+    if (one.outcome === 'gone') vanished += 1;
+    yield one;
+  }
+  if (vanished > 0) {
+    yield fail(
+      'failed',
+      `${vanished} of its blobs left quarantine meanwhile: it stays swept, what came back is pinned`,
+    );
+    return;
+  }
   if (found === undefined) {
     yield fail('restored', 'its container only: no record knows it');
     return;
   }
-  yield* restoreObjects(deps, found.record.packageId);
+  for await (const one of restoreObjects(deps, found.record.packageId)) {
+    yield one;
+    if (one.outcome !== 'failed') continue;
+    yield fail('failed', `${one.id}: ${one.detail}`);
+    return;
+  }
   const now = await deps.runs.get(runId);
-  const back =
-    now !== undefined &&
-    (await deps.runs.replace(stepTo(now.record, stateBefore(now.record), deps.clock.now(), latest), now.etag));
-  yield back
-    ? fail('restored', `${stateBefore(found.record)} again, and pinned`)
-    : fail('failed', 'its record changed meanwhile: try again');
+  // Another restore may have been quicker, and the run gone on since.
+  if (now?.record.state !== 'swept') {
+    yield fail('there', `its record says ${now?.record.state ?? 'nothing'} by now`);
+    return;
+  }
+  const before = stateBefore(now.record);
+  if (!(await deps.runs.replace(stepTo(now.record, before, deps.clock.now(), latest), now.etag))) {
+    yield fail('failed', 'its record changed meanwhile: try again');
+    return;
+  }
+  // Who marked before the record said so may have taken what was touched long ago: from now on nobody calls it unreferenced.
+  let failed: Restored | undefined;
+  for await (const one of restoreObjects(deps, now.record.packageId)) {
+    if (one.outcome === 'failed') failed = one;
+    yield one;
+  }
+  yield failed === undefined
+    ? fail('restored', `${before} again, and pinned`)
+    : fail('failed', `${before} again, and pinned, but ${failed.id}: ${failed.detail}`);
 }

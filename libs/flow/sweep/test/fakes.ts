@@ -262,7 +262,7 @@ export class World {
         await act('touch');
         const found = blobs.get(path(place, name));
         if (found === undefined) return 'gone';
-        if (found.hold !== undefined) return 'held';
+        if (found.hold !== undefined) return found.hold === 'leased' ? 'leased' : 'held';
         this.put(path(place, name), found.text, { metadata: found.metadata });
         return 'touched';
       },

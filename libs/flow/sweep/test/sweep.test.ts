@@ -1,4 +1,14 @@
-import { mark, restore, sweep, sweepPolicySchema, type SweepOutcome, type SweepPolicy } from '../src/index.ts';
+import {
+  mark,
+  restore,
+  sweep,
+  sweepPolicySchema,
+  type Restored,
+  type RestoreTarget,
+  type SweepDeps,
+  type SweepOutcome,
+  type SweepPolicy,
+} from '../src/index.ts';
 import { itemsOf, World } from './fakes.ts';
 
 const hash = (digit: string): string => digit.repeat(64);
@@ -117,6 +127,133 @@ describe('sweep', () => {
     const old = [{ name: hash('3'), etag: before ?? '' }];
     const place = { account: 'work', container: 'objects' } as const;
     expect(await world.deps().storage.delete(place, old)).toEqual([{ outcome: 'changed', detail: '' }]);
+  });
+
+  describe('a restore and a sweep that began before it', () => {
+    const objects = policyOf({ objects: { retainSeconds: 600 } });
+    const runs = policyOf({ runs: { retainSeconds: 3600 } });
+    const own = [hash('1'), hash('3')];
+    const left = (world: World): string[] => own.filter((name) => world.blobs.has(`objects/${name}`));
+    const restored = async (deps: SweepDeps, target: RestoreTarget): Promise<Restored[]> => {
+      const all: Restored[] = [];
+      for await (const one of restore(deps, target, 'test')) all.push(one);
+      return all;
+    };
+    /** Run A is swept, its objects are not yet. */
+    const sweptRun = async (state: 'done' | 'failed' = 'done'): Promise<World> => {
+      const world = seeded();
+      world.setState(runA, state);
+      world.now += 86_400_000;
+      await cycle(world, runs);
+      expect(world.records.get(runA)?.record.state).toBe('swept');
+      return world;
+    };
+    /** Marks the objects and sweeps; `between` happens when all was decided, before the first delete. */
+    const sweepWith = async (world: World, between: () => Promise<void>): Promise<void> => {
+      const report = await mark(world.deps(), objects, `during-${world.reports.size}`);
+      const deps = world.deps();
+      let begun = false;
+      const storage: SweepDeps['storage'] = {
+        ...deps.storage,
+        delete: async (place, blobs) => {
+          if (!begun) await between();
+          begun = true;
+          return deps.storage.delete(place, blobs);
+        },
+      };
+      const outcome = await sweep({ ...deps, storage }, objects, report, { signal: new AbortController().signal });
+      expect(outcome.outcome).toBe('done');
+      expect(begun).toBe(true);
+    };
+
+    it('keeps the objects of the restored run', async () => {
+      const world = await sweptRun();
+      await sweepWith(world, async () => {
+        expect((await restored(world.deps(), { runId: runA })).at(-1)).toMatchObject({ outcome: 'restored' });
+      });
+      expect(left(world)).toEqual(own);
+    });
+
+    it('does not call a run restored while a lease keeps an object from being touched', async () => {
+      const world = await sweptRun();
+      const path = `objects/${hash('3')}`;
+      const lease = (hold: string | undefined): void => {
+        const found = world.blobs.get(path);
+        if (found !== undefined) world.blobs.set(path, { ...found, hold });
+      };
+      await sweepWith(world, async () => {
+        lease('leased');
+        const told = (await restored(world.deps(), { runId: runA })).at(-1);
+        expect(told).toMatchObject({ kind: 'run', outcome: 'failed', detail: expect.stringContaining('lease') });
+        lease(undefined);
+      });
+      expect(world.records.get(runA)?.record.state).toBe('swept');
+      // Asked again it brings back what the sweep took.
+      expect((await restored(world.deps(), { runId: runA })).at(-1)).toMatchObject({ outcome: 'restored' });
+      expect(left(world)).toEqual(own);
+    });
+
+    it('keeps a single blob that is asked back while it is there', async () => {
+      const world = await sweptRun();
+      await sweepWith(world, async () => undefined);
+      const blob = `objects/${hash('3')}`;
+      await restored(world.deps(), { blob });
+      world.now += 86_400_000;
+      await sweepWith(world, async () => {
+        expect((await restored(world.deps(), { blob }))[0]).toMatchObject({ outcome: 'there' });
+      });
+      expect(world.blobs.has(blob)).toBe(true);
+    });
+
+    it('brings back what a later mark took between the touch and the record', async () => {
+      const world = await sweptRun();
+      const deps = world.deps();
+      const slow: SweepDeps['runs'] = {
+        ...deps.runs,
+        replace: async (record, etag) => {
+          world.now += 700_000;
+          await cycle(world, objects);
+          expect(left(world)).toEqual([]);
+          return deps.runs.replace(record, etag);
+        },
+      };
+      expect((await restored({ ...deps, runs: slow }, { runId: runA })).at(-1)).toMatchObject({ outcome: 'restored' });
+      expect(left(world)).toEqual(own);
+    });
+
+    it('leaves a run alone that another restore was quicker with and that runs again', async () => {
+      const world = await sweptRun('failed');
+      const deps = world.deps();
+      let first = true;
+      const storage: SweepDeps['storage'] = {
+        ...deps.storage,
+        touch: async (place, name) => {
+          if (first) {
+            first = false;
+            await restored(world.deps(), { runId: runA });
+            world.setState(runA, 'running');
+          }
+          return deps.storage.touch(place, name);
+        },
+      };
+      expect((await restored({ ...deps, storage }, { runId: runA })).at(-1)).toMatchObject({ outcome: 'there' });
+      expect(world.records.get(runA)?.record.state).toBe('running');
+    });
+
+    it('does not call a run restored whose copies left quarantine meanwhile', async () => {
+      const world = await sweptRun();
+      const deps = world.deps();
+      const storage: SweepDeps['storage'] = {
+        ...deps.storage,
+        makeRunContainer: async (name, metadata) => {
+          for (const copy of world.names('quarantine')) world.blobs.delete(`quarantine/${copy}`);
+          return deps.storage.makeRunContainer(name, metadata);
+        },
+      };
+      const told = (await restored({ ...deps, storage }, { runId: runA })).at(-1);
+      expect(told).toMatchObject({ kind: 'run', outcome: 'failed' });
+      expect(world.records.get(runA)?.record.state).toBe('swept');
+    });
   });
 
   it.each([
