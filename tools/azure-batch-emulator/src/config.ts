@@ -92,6 +92,8 @@ const schema = z
           .default(1024 * 1024),
       })
       .prefault({}),
+    /** Spelling of `status` in collections and `category` of failures: as the api-version asks, or always the same. */
+    casing: z.enum(['byApiVersion', 'lower', 'pascal']).default('byApiVersion'),
     nodeBootMs: z.int().min(0).default(50),
     killGraceMs: z.int().min(0).default(0),
   })

@@ -16,7 +16,8 @@ const help = `azure-batch-emulator: the Azure Batch data plane on this machine
   --tls-key FILE       its key (PEM)
   --tls-port N         its port (default 0: any free one)
   --config FILE        JSON: accounts and their quotas, pools, identities, containerImages, containerRuntime,
-                       taskLimits, nodeEnvironment, limits, vmCores, sampleSeconds, nodeBootMs, killGraceMs
+                       taskLimits, nodeEnvironment, limits, vmCores, sampleSeconds, casing,
+                       nodeBootMs, killGraceMs
   --exit-with-parent   stop when standard input closes
   --help               this text
 

@@ -128,6 +128,13 @@ describe('bodies', () => {
     ['POST', '/pools', '{"id":"a","vmSize":"x","enableAutoScale":true}', 400, 'MissingRequiredProperty'],
     ['POST', '/jobs/list/addtaskcollection', '{"value":7}', 400, 'MissingRequiredProperty'],
     ['POST', '/jobs/none/tasks', '{}', 404, 'JobNotFound'],
+    [
+      'POST',
+      '/jobs/list/tasks',
+      '{"id":"r","commandLine":"x","exitConditions":{"exitCodeRanges":[{"start":5,"end":1,"exitOptions":{"jobAction":"none"}}]}}',
+      400,
+      'InvalidPropertyValue',
+    ],
     ['POST', '/jobschedules', '{}', 400, 'MissingRequiredProperty'],
     ['GET', '/certificates', undefined, 501, 'NotImplementedByEmulator'],
     ['PATCH', '/jobs', '{}', 405, 'UnsupportedHttpVerb'],

@@ -34,6 +34,8 @@ export interface Backend {
 export interface Call {
   readonly account: string;
   readonly apiVersion: string;
+  /** Whether the enumerations that changed with an api-version are spelt in lower case. */
+  readonly lowerCase: boolean;
   readonly requestId: string;
   /** `http://host:port` as the client addressed it. */
   readonly base: string;
@@ -52,9 +54,12 @@ export interface Reply {
 
 export type Operation = (backend: Backend, call: Call) => Reply | Promise<Reply>;
 
-/** Newer api-versions spell every enumeration in lower case; older ones sent some in Pascal case. */
-export function lowerCasing(apiVersion: string): boolean {
-  return apiVersion >= '2025';
+/**
+ * Whether an answer spells `status` of a collection and `category` of a failure in lower case, as api-versions from 2025
+ * do; older ones sent them in Pascal case. The configuration may fix either.
+ */
+export function lowerCasing(casing: EmulatorConfig['casing'], apiVersion: string): boolean {
+  return casing === 'byApiVersion' ? apiVersion >= '2025' : casing === 'lower';
 }
 
 export function param(call: Call, name: string): string {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { FaultAction, Transcript } from '@xva/emulator-kit';
 import { numberOf, textOf } from '../faults.ts';
 import { BatchError, errorBody, faultError, refusal } from '../wire/errors.ts';
-import type { Backend, Call, Reply } from './call.ts';
+import { lowerCasing, type Backend, type Call, type Reply } from './call.ts';
 import { RateLimit } from './rate.ts';
 import { findRoute } from './routes.ts';
 import { authenticate, type AccountKeys } from './shared-key.ts';
@@ -149,7 +149,7 @@ export class BatchServer {
       const checked = checkedQuery(query);
       const apiVersion = checked.get('api-version') ?? '';
       const call: Call = {
-        account, apiVersion, requestId, base, body, query: checked, params: found.params, headers: request.headers,
+        account, apiVersion, lowerCase: lowerCasing(this.#backend.config.casing, apiVersion), requestId, base, body, query: checked, params: found.params, headers: request.headers,
       }; // prettier-ignore
       reply = await found.route.operation(this.#backend, call);
       if (fault?.kind === 'delay' && fault['when'] === 'after') await pause(numberOf(fault, 'ms', 1000));

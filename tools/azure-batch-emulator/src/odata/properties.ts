@@ -16,7 +16,6 @@ const key = (column: string): FilterProperty => ({ column, kind: 'key', operator
 const choice = (column: string): FilterProperty => ({ column, kind: 'enum', operators: equality });
 const time = (column: string): FilterProperty => ({ column, kind: 'time', operators });
 
-/** Filterable properties per list (Batch REST reference, "Use OData queries"; `ne` on state is in its newer revisions). */
 /** Of a node's start task, as a column of the list of nodes. */
 const ofStart = (name: string): string =>
   `(SELECT s.${name} FROM node_tasks s WHERE s.job = 0 AND s.kind = 'start' AND s.node_id = nodes.id)`;
@@ -44,6 +43,7 @@ const ofJobs = {
   'executionInfo/poolId': key('pool_key'),
 } as const;
 
+/** Filterable properties per list (Batch REST reference, "Use OData queries"; `ne` on state is in its newer revisions). */
 export const filterTables = {
   tasks: {
     id: key('id_key'),

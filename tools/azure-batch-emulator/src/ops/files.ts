@@ -1,12 +1,13 @@
 import { createReadStream } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
-import { join, posix, relative, resolve, sep } from 'node:path';
+import { lstat, readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join, posix, relative, resolve, sep } from 'node:path';
 import { header, param, type Backend, type Call, type Operation, type Reply } from '../http/call.ts';
 import { checkConditions } from '../http/conditions.ts';
 import { filterOf, listReply, pageOf } from '../http/lists.ts';
 import { matches } from '../odata/compile.ts';
 import { filterTables } from '../odata/properties.ts';
 import { nodeRootOf, placeOf } from '../run/environment.ts';
+import { within } from '../run/within.ts';
 import { httpDate, isoTime } from '../time.ts';
 import { refusal } from '../wire/errors.ts';
 import { nodeUrl } from './render.ts';
@@ -14,6 +15,8 @@ import { taskOf } from './tasks.ts';
 
 interface Root {
   readonly directory: string;
+  /** The node's directory: no link leads out of it. */
+  readonly node: string;
   /** URL below which the files lie. */
   readonly url: string;
   readonly path: string;
@@ -26,7 +29,7 @@ function taskRoot(backend: Backend, call: Call): Root {
   if (task.node_id === null || task.pool_id === null) throw refusal('TaskFilesUnavailable');
   const nodeRoot = nodeRootOf(backend.dataDirectory, job.account, task.pool_id, task.node_id);
   const path = `/jobs/${job.id}/tasks/${task.id}/files`;
-  return { directory: placeOf(nodeRoot, job.id, task.id).taskDirectory, url: call.base + path, path };
+  return { directory: placeOf(nodeRoot, job.id, task.id).taskDirectory, node: nodeRoot, url: call.base + path, path };
 }
 
 function nodeRoot(backend: Backend, call: Call): Root {
@@ -37,17 +40,16 @@ function nodeRoot(backend: Backend, call: Call): Root {
   const directory = nodeRootOf(backend.dataDirectory, call.account, pool.id, node.id);
   return {
     directory,
+    node: directory,
     url: `${nodeUrl(call, pool.id, node.id)}/files`,
     path: `/pools/${pool.id}/nodes/${node.id}/files`,
   };
 }
 
-/** The absolute path of a file, never outside the root. @throws BatchError FileNotFound */
-function inside(root: Root, name: string): string {
+/** The absolute path of what lies below the root (not the root itself). @throws BatchError FileNotFound */
+function below(root: Root, name: string): string {
   const file = resolve(root.directory, name);
-  if (name.includes('\0') || (file !== root.directory && !file.startsWith(root.directory + sep))) {
-    throw refusal('FileNotFound');
-  }
+  if (name.includes('\0') || !file.startsWith(root.directory + sep)) throw refusal('FileNotFound');
   return file;
 }
 
@@ -82,7 +84,8 @@ function lister(rootOf: (backend: Backend, call: Call) => Root): Operation {
       .slice(page.after, page.after + page.size + 1);
     const rows = await Promise.all(
       names.map(async (item) => {
-        const info = await stat(join(root.directory, item.name)).catch(() => undefined);
+        const file = await within(root.node, join(root.directory, item.name));
+        const info = file === undefined ? undefined : await stat(file).catch(() => undefined);
         return { ...item, info };
       }),
     );
@@ -128,9 +131,9 @@ function reader(rootOf: (backend: Backend, call: Call) => Root, withBody: boolea
   return async (backend, call): Promise<Reply> => {
     const root = rootOf(backend, call);
     const name = param(call, 'file');
-    const file = inside(root, name);
-    const info = await stat(file).catch(() => undefined);
-    if (info === undefined) throw refusal('FileNotFound');
+    const file = await within(root.node, below(root, name));
+    const info = file === undefined ? undefined : await stat(file).catch(() => undefined);
+    if (file === undefined || info === undefined) throw refusal('FileNotFound');
     checkConditions(call, Math.floor(info.mtimeMs * 1000), 'read');
     if (withBody && info.isDirectory()) throw refusal('FileNotFound');
     const size = info.isDirectory() ? 0 : info.size;
@@ -152,8 +155,11 @@ function reader(rootOf: (backend: Backend, call: Call) => Root, withBody: boolea
 
 function remover(rootOf: (backend: Backend, call: Call) => Root): Operation {
   return async (backend, call) => {
-    const file = inside(rootOf(backend, call), param(call, 'file'));
-    const info = await stat(file).catch(() => undefined);
+    const root = rootOf(backend, call);
+    const file = below(root, param(call, 'file'));
+    // A link is removed, never what it leads to.
+    const info =
+      (await within(root.node, dirname(file))) === undefined ? undefined : await lstat(file).catch(() => undefined);
     if (info === undefined) throw refusal('FileNotFound');
     const recursive = call.query.get('recursive') === 'true';
     if (info.isDirectory() && !recursive && (await readdir(file)).length > 0) {

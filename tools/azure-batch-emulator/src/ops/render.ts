@@ -1,4 +1,4 @@
-import { lowerCasing, type Call } from '../http/call.ts';
+import type { Call } from '../http/call.ts';
 import { taskRootOf } from '../run/environment.ts';
 import type { PreparationRow } from '../store/node-tasks.ts';
 import type { FailureInfo, JobRow, NodeRow, NodeTaskRow, PoolRow, ScheduleRow, TaskRow } from '../store/rows.ts';
@@ -20,7 +20,7 @@ const time = (name: string, at: number | null): Entity => (at === null ? {} : { 
 function failureOf(call: Call, text: string | null): Entity {
   if (text === null) return {};
   const failure = JSON.parse(text) as FailureInfo;
-  const category = lowerCasing(call.apiVersion) ? failure.category.toLowerCase() : failure.category;
+  const category = call.lowerCase ? failure.category.toLowerCase() : failure.category;
   return { failureInfo: { ...failure, category } };
 }
 

@@ -1,14 +1,5 @@
 import { checkConditions } from '../http/conditions.ts';
-import {
-  jsonBody,
-  lowerCasing,
-  metadata,
-  param,
-  type Backend,
-  type Call,
-  type Operation,
-  type Reply,
-} from '../http/call.ts';
+import { jsonBody, metadata, param, type Backend, type Call, type Operation, type Reply } from '../http/call.ts';
 import { conditionOf, expandsStats, listReply, pageOf, pick, selectOf } from '../http/lists.ts';
 import { filterTables } from '../odata/properties.ts';
 import { taskEnded } from '../schedule/decide.ts';
@@ -94,7 +85,7 @@ const addCollection: Operation = (backend, call) => {
   const items = body['value'] as unknown[];
   if (items.length > maxCollection)
     throw invalid('value', items.length, `it must not have more than ${maxCollection} entries`);
-  const word = (status: string): string => (lowerCasing(call.apiVersion) ? status.toLowerCase() : status);
+  const word = (status: string): string => (call.lowerCase ? status.toLowerCase() : status);
   const { job, results } = backend.store.transaction(() => {
     const job = jobOf(backend, call);
     refuseUnlessOpen(job);

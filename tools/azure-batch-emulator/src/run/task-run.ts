@@ -125,7 +125,7 @@ export class TaskRun {
       return { exitCode, stage: 'process', wallClock, cpu };
     } catch (error) {
       const stage = exitCode === undefined ? 'preProcessing' : 'upload';
-      const failure = error instanceof TaskFailureError ? error.info : unexpected(error);
+      const failure = error instanceof TaskFailureError ? error.info : unexpected(error, stage);
       return { ...(exitCode === undefined ? {} : { exitCode }), failure, stage, wallClock, cpu };
     }
   }
@@ -224,7 +224,8 @@ export class TaskRun {
   }
 }
 
-function unexpected(error: unknown): FailureInfo {
+function unexpected(error: unknown, stage: 'preProcessing' | 'upload'): FailureInfo {
   const message = error instanceof Error ? error.message : String(error);
-  return { category: 'ServerError', code: 'ResourceDirectoryCreateFailed', message };
+  const code = stage === 'upload' ? 'FileUploadMiscError' : 'ResourceDirectoryCreateFailed';
+  return { category: 'ServerError', code, message };
 }

@@ -72,11 +72,17 @@ const exitOptions = object({
   dependencyAction: oneOf('satisfy', 'block'),
 });
 const exitCode = integer(-(2 ** 31), 2 ** 31 - 1);
+const exitCodeRange: Check = (value, path) => {
+  const given = object({ start: required(exitCode), end: required(exitCode), exitOptions: required(exitOptions) })(
+    value,
+    path,
+  ) as { readonly start: number; readonly end: number };
+  if (given.end < given.start) throw invalid(path, `${given.start} to ${given.end}`, 'end is before start');
+  return given;
+};
 const exitConditions = object({
   exitCodes: list(object({ code: required(exitCode), exitOptions: required(exitOptions) })),
-  exitCodeRanges: list(
-    object({ start: required(exitCode), end: required(exitCode), exitOptions: required(exitOptions) }),
-  ),
+  exitCodeRanges: list(exitCodeRange),
   preProcessingError: exitOptions,
   fileUploadError: exitOptions,
   default: exitOptions,
