@@ -101,7 +101,7 @@ describe('a pattern', () => {
 
   it('agrees with a plain recursive definition', () => {
     const slow = (pattern: string, path: string, start = true): boolean => {
-      const [head = '', next = ''] = [pattern[0] ?? '', path[0] ?? ''];
+      const [head, next] = [pattern[0] ?? '', path[0] ?? ''];
       if (pattern === '') return path === '';
       if (head === '*') {
         if (slow(pattern.slice(1), path, start)) return true;

@@ -34,7 +34,7 @@ function rangesOf(inner: readonly string[]): readonly (readonly [string, string]
 }
 
 function tokensOf(pattern: string): readonly Token[] {
-  const chars = [...pattern];
+  const chars = Array.from(pattern);
   const tokens: Token[] = [];
   let at = 0;
   while (at < chars.length) {
