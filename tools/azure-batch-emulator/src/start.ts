@@ -26,6 +26,7 @@ import { Dispatcher } from './schedule/dispatch.ts';
 import { Fleet } from './schedule/fleet.ts';
 import { JobLife } from './schedule/job-life.ts';
 import { Machine } from './schedule/machine.ts';
+import { NodeLife } from './schedule/node-life.ts';
 import { NodeWork } from './schedule/node-work.ts';
 import { coresOf, type Quotas } from './schedule/quotas.ts';
 import { recover } from './schedule/recover.ts';
@@ -168,16 +169,17 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
   const work = new NodeWork(core);
   const jobs = new JobLife(core, work);
   const schedules = new ScheduleLife(core, jobs);
-  const fleet = new Fleet(core, work);
+  const nodes = new NodeLife(core, work);
+  const fleet = new Fleet(core, nodes);
   const scaler = new Scaler(core, fleet, new Machine(), config.sampleSeconds * 1000, options.random ?? Math.random);
   const clock = new Clock(core, jobs, schedules, scaler, now);
-  new Dispatcher(core, jobs, fleet, work);
+  new Dispatcher(core, jobs, fleet, nodes, work);
   const shortest = {
     scheduleSeconds: config.limits.shortestScheduleSeconds,
     autoscaleSeconds: config.limits.shortestAutoscaleSeconds,
   };
   const backend: Backend = {
-    store, core, jobs, schedules, fleet, scaler, clock, stamps, faults, config, quotas, shortest, dataDirectory,
+    store, core, jobs, schedules, fleet, nodes, scaler, clock, stamps, faults, config, quotas, shortest, dataDirectory,
   }; // prettier-ignore
   schedules.createJob = (schedule) => createScheduledJob(backend, schedule);
   const accounts = new Map(
@@ -219,7 +221,7 @@ export async function startBatchEmulator(options: BatchEmulatorOptions = {}): Pr
     const left = await core.options.services.runtime();
     if (left !== undefined) await removeContainers(left, store.instance);
   }
-  recover(core, jobs, fleet, schedules);
+  recover(core, jobs, fleet, nodes, schedules);
   createConfiguredPools(backend);
   clock.start();
   scaler.start();

@@ -40,7 +40,7 @@ function given<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], und
 
 /** The verbs of the control port. A body that does not fit is refused with what is wrong in it. */
 export function controlVerbs(backend: Backend): Readonly<Record<string, ControlVerb>> {
-  const { store, core, fleet, faults, config } = backend;
+  const { store, core, nodes, faults, config } = backend;
   const poolOf = (account: string | undefined, pool: string): PoolRow | undefined =>
     store.pools.find(account ?? config.accounts[0]?.name ?? '', pool);
   /** The node that is named, or any that runs something. */
@@ -50,12 +50,12 @@ export function controlVerbs(backend: Backend): Readonly<Record<string, ControlV
     'preempt-node': (body) => {
       const { account, pool, node, downMs } = preempt.parse(body ?? {});
       const row = poolOf(account, pool);
-      return { preempted: row !== undefined && fleet.preempt(row.seq, nodeOf(row, node), downMs) };
+      return { preempted: row !== undefined && nodes.preempt(row.seq, nodeOf(row, node), downMs) };
     },
     'lose-node': (body) => {
       const { account, pool, node, state, downMs } = lose.parse(body ?? {});
       const row = poolOf(account, pool);
-      return { lost: row !== undefined && fleet.lose(row.seq, nodeOf(row, node), state, downMs) };
+      return { lost: row !== undefined && nodes.lose(row.seq, nodeOf(row, node), state, downMs) };
     },
     'fail-resize': (body) => {
       const { account, pool, fail, times } = resize.parse(body ?? {});

@@ -5,6 +5,7 @@ import type { Clock } from '../schedule/clock.ts';
 import type { Core } from '../schedule/core.ts';
 import type { Fleet } from '../schedule/fleet.ts';
 import type { JobLife } from '../schedule/job-life.ts';
+import type { NodeLife } from '../schedule/node-life.ts';
 import type { Quotas } from '../schedule/quotas.ts';
 import type { Scaler } from '../schedule/scaler.ts';
 import type { ScheduleLife } from '../schedule/schedule-life.ts';
@@ -20,6 +21,7 @@ export interface Backend {
   readonly jobs: JobLife;
   readonly schedules: ScheduleLife;
   readonly fleet: Fleet;
+  readonly nodes: NodeLife;
   readonly scaler: Scaler;
   readonly clock: Clock;
   readonly stamps: Stamps;

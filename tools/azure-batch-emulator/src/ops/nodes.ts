@@ -62,7 +62,7 @@ const reboot: Operation = (backend, call) => {
   const given = nodeRebootShape(jsonBody(call), '') as { nodeRebootOption?: string };
   const { pool, node, seat } = nodeOf(backend, call);
   if (!steadyStates.includes(node.state)) throw refusal('NodeNotReady');
-  backend.fleet.reboot(pool, seat, given.nodeRebootOption ?? 'requeue');
+  backend.nodes.reboot(pool, seat, given.nodeRebootOption ?? 'requeue');
   return { status: 202 };
 };
 
@@ -70,7 +70,7 @@ const reimage: Operation = (backend, call) => {
   const given = nodeReimageShape(jsonBody(call), '') as { nodeReimageOption?: string };
   const { pool, node, seat } = nodeOf(backend, call);
   if (!steadyStates.includes(node.state)) throw refusal('NodeNotReady');
-  backend.fleet.reimage(pool, seat, given.nodeReimageOption ?? 'requeue');
+  backend.nodes.reimage(pool, seat, given.nodeReimageOption ?? 'requeue');
   return { status: 202 };
 };
 
@@ -78,14 +78,14 @@ const deallocate: Operation = (backend, call) => {
   const given = nodeDeallocateShape(jsonBody(call), '') as { nodeDeallocateOption?: string };
   const { pool, node, seat } = nodeOf(backend, call);
   if (!steadyStates.includes(node.state)) throw refusal('NodeNotReady');
-  backend.fleet.deallocate(pool, seat, given.nodeDeallocateOption ?? 'requeue');
+  backend.nodes.deallocate(pool, seat, given.nodeDeallocateOption ?? 'requeue');
   return { status: 202 };
 };
 
 const start: Operation = (backend, call) => {
   const { pool, node, seat } = nodeOf(backend, call);
   if (node.state !== 'deallocated') throw refusal('OperationInvalidForCurrentState');
-  backend.fleet.start(pool, seat);
+  backend.nodes.start(pool, seat);
   return { status: 202 };
 };
 
@@ -127,14 +127,14 @@ const disableScheduling: Operation = (backend, call) => {
   const given = nodeDisableShape(jsonBody(call), '') as { nodeDisableSchedulingOption?: string };
   const { pool, node, seat } = nodeOf(backend, call);
   if (node.scheduling === 'disabled') throw refusal('NodeAlreadyInTargetSchedulingState');
-  backend.fleet.scheduling(pool, seat, false, given.nodeDisableSchedulingOption);
+  backend.nodes.scheduling(pool, seat, false, given.nodeDisableSchedulingOption);
   return { status: 200 };
 };
 
 const enableScheduling: Operation = (backend, call) => {
   const { pool, node, seat } = nodeOf(backend, call);
   if (node.scheduling === 'enabled') throw refusal('NodeAlreadyInTargetSchedulingState');
-  backend.fleet.scheduling(pool, seat, true);
+  backend.nodes.scheduling(pool, seat, true);
   return { status: 200 };
 };
 

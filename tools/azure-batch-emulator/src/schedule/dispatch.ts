@@ -7,6 +7,7 @@ import { preparationId, type JobSpec, type PoolSpec, type TaskSpec } from '../wi
 import type { Core, LiveRun, Seat } from './core.ts';
 import { chooseNode, decideEnd } from './decide.ts';
 import type { Fleet } from './fleet.ts';
+import type { NodeLife } from './node-life.ts';
 import type { JobLife } from './job-life.ts';
 import type { NodeWork } from './node-work.ts';
 
@@ -33,14 +34,16 @@ export class Dispatcher {
   readonly #core: Core;
   readonly #jobs: JobLife;
   readonly #fleet: Fleet;
+  readonly #nodes: NodeLife;
   readonly #work: NodeWork;
   readonly #rung = new Set<number>();
 
-  constructor(core: Core, jobs: JobLife, fleet: Fleet, work: NodeWork) {
+  constructor(core: Core, jobs: JobLife, fleet: Fleet, nodes: NodeLife, work: NodeWork) {
     this.#core = core;
     this.#work = work;
     this.#jobs = jobs;
     this.#fleet = fleet;
+    this.#nodes = nodes;
     core.onKick = (pool) => this.kick(pool);
   }
 
@@ -155,7 +158,7 @@ export class Dispatcher {
         const fault = options.faults.take('task.run', { job: job.id, task: task.id, pool: pool.id, node: seat.id });
         if (fault?.kind !== 'preempt') return;
         this.#core.after(numberOf(fault, 'afterMs', 0), () =>
-          this.#fleet.preempt(pool.seq, seat.id, numberOf(fault, 'downMs', 0)),
+          this.#nodes.preempt(pool.seq, seat.id, numberOf(fault, 'downMs', 0)),
         );
       },
     });

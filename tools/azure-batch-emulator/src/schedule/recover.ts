@@ -3,13 +3,14 @@ import type { Core } from './core.ts';
 import { taskEnded } from './decide.ts';
 import type { Fleet } from './fleet.ts';
 import type { JobLife } from './job-life.ts';
+import type { NodeLife } from './node-life.ts';
 import type { ScheduleLife } from './schedule-life.ts';
 
 /**
  * Takes up the state of an earlier life: what it left running is killed, its running tasks are requeued as a lost
  * node's would be (or ended, in jobs that were terminating), nodes are idle again, passing states go on.
  */
-export function recover(core: Core, jobs: JobLife, fleet: Fleet, schedules: ScheduleLife): void {
+export function recover(core: Core, jobs: JobLife, fleet: Fleet, nodes: NodeLife, schedules: ScheduleLife): void {
   const { store, stamps } = core;
   const running = store.tasks.running();
   const onNodes = store.nodeTasks.running();
@@ -29,7 +30,7 @@ export function recover(core: Core, jobs: JobLife, fleet: Fleet, schedules: Sche
     for (const pool of store.pools.all()) {
       for (const node of store.pools.nodes(pool.seq)) {
         if (node.state === 'leavingpool') fleet.forget(pool, node);
-        else fleet.resume(pool, node);
+        else nodes.resume(pool, node);
       }
       if (pool.state === 'deleting') fleet.remove(pool);
       else if (pool.allocation_state !== 'steady') fleet.allocate(pool.seq);
