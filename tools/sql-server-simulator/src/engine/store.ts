@@ -243,7 +243,7 @@ export class SqliteStore implements DatabaseStore {
       if (batch.catalog !== undefined) this.#writeCatalog(batch.catalog);
       this.#db.exec('COMMIT');
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
   }
