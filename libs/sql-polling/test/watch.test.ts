@@ -85,8 +85,14 @@ beforeEach(async () => {
   gaps = [];
 });
 
-function open(mode: Mode, more?: string, name = 'one'): WatchSource {
+function open(
+  mode: Mode,
+  more?: string,
+  name = 'one',
+  crashPoint: (point: string) => void = () => undefined,
+): WatchSource {
   return openWatch({
+    crashPoint,
     runner: pool,
     definition: definitionOf(mode, more),
     store,
@@ -394,6 +400,25 @@ describe.each(['rowversion', 'changeTracking'] as const)('mode %s', (mode) => {
       return etag;
     };
     expect([...(await drain(open(mode, 'start: now')))].sort()).toEqual(['2:70', '4:50']);
+  });
+
+  it('a long first reading ends between two pages when it is told to stop, and the next leader goes on from there', async () => {
+    const columns = '(Book, AsOf, Cut, Scenario, Revision, BaseCurrency, Samples, Seed, Quantile, DvaName)';
+    const rows = Array.from(
+      { length: 600 },
+      (_, index) => `(N'RATES', '2026-09-30', N'EOD', N'BASE', ${index + 1}, N'EUR', 50, 42, 0.95, N'LAB_BANK')`,
+    );
+    await raw.run(`INSERT INTO xva.RunRequest ${columns} VALUES ${rows.join(', ')}`);
+    const stop = new AbortController();
+    const first = open(mode, 'start: now', 'first', (point) => {
+      if (point === 'page-read') stop.abort();
+    });
+    expect(await first.claim(10, stop.signal)).toEqual({ claimed: [], poisoned: [] });
+    expect(store.rows.size).toBe(500);
+    await first.close();
+    await insert(601);
+    expect(await drain(open(mode, 'start: now', 'second'))).toEqual(['601:50']);
+    expect(store.rows.size).toBe(601);
   });
 
   it('a process that lives for one tick moves the cursor of an idle table too', async () => {

@@ -20,7 +20,7 @@ export interface PollOptions {
 export async function pollOnce(deps: DetectDeps, options: PollOptions): Promise<PollOutcome> {
   let claim: Awaited<ReturnType<DetectDeps['source']['claim']>>;
   try {
-    claim = await deps.source.claim(options.limit);
+    claim = await deps.source.claim(options.limit, options.stopTaking);
   } catch (error) {
     deps.logger.error({ definition: deps.definition, error: describeError(error) }, 'the table could not be polled');
     return { finding: 'trouble', rows: [] };

@@ -58,8 +58,14 @@ export type ReadOutcome =
  * once the lease was given to another. Errors with a field `retryable: true` pass by themselves.
  */
 export interface RequestSource {
-  /** Due rows, highest priority first; `poisoned` are those whose attempts were used up, put aside by this very call. */
-  claim(limit: number): Promise<{
+  /**
+   * Due rows, highest priority first; `poisoned` are those whose attempts were used up, put aside by this very call. Reading
+   * that fires nothing (a first one, say) may take long: it ends between two pages once `stop` is aborted.
+   */
+  claim(
+    limit: number,
+    stop?: AbortSignal,
+  ): Promise<{
     readonly claimed: readonly ClaimedRow[];
     readonly poisoned: readonly { readonly requestId: string; readonly reason: string }[];
   }>;

@@ -54,13 +54,15 @@ export class WatchSource extends WatchInspection {
   }
 
   /**
-   * Changes to work on; none while another process leads. In the baseline, all that is read is only remembered.
+   * Changes to work on; none while another process leads. In the baseline, all that is read is only remembered, page by
+   * page until `stop` is aborted: the next leader goes on where the cursor stands.
    *
    * @throws SqlError, ValueError for a result that cannot be told apart, and what the store throws
    */
-  async claim(limit: number): Promise<ClaimResult> {
+  async claim(limit: number, stop?: AbortSignal): Promise<ClaimResult> {
     const none: ClaimResult = { claimed: [], poisoned: [] };
     for (;;) {
+      if (stop?.aborted === true) return none;
       const cursor = await this.options.lead.hold(() => this.fresh());
       if (cursor === undefined) {
         this.#forget();
