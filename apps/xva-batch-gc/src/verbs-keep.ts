@@ -2,12 +2,16 @@ import { createReadStream, existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {
   explain,
+  pin,
+  PinTheRunError,
   RecordedListingError,
   restore,
   testPolicy,
+  type Pinned,
   type PinKind,
   type Restored,
   type RestoreTarget,
+  type SweepDeps,
 } from '@xva/flow-sweep';
 import { cliExitCodes, CliError } from '@xva/runtime';
 import { loadPolicy } from './policy-file.ts';
@@ -59,32 +63,54 @@ export const restoreVerb: GcVerb = {
     }),
 };
 
-const pinVerb = (name: 'pin' | 'unpin'): GcVerb => ({
-  name,
-  description:
-    name === 'pin'
-      ? 'keep a run and all that it needs, a job or a blob, whatever the policy says'
-      : 'let the policy decide again',
+const pinOptions = [
+  { flags: '--reason <text>', description: 'why', default: '' },
+  { flags: '--by <name>', description: 'who asks', default: 'cli' },
+] as const;
+
+async function requireRun({ runs }: SweepDeps, kind: PinKind, id: string): Promise<void> {
+  if (kind === 'run' && (await runs.get(id)) === undefined) throw new CliError(`no run ${id}`, cliExitCodes.refused);
+}
+
+const pinVerb: GcVerb = {
+  name: 'pin',
+  description: 'keep a run and all that it needs, a job or a blob, whatever the policy says',
   args: [thing],
-  options: [
-    { flags: '--reason <text>', description: 'why', default: '' },
-    { flags: '--by <name>', description: 'who asks', default: 'cli' },
-  ],
+  options: pinOptions,
   run: (context, [id = ''], options) =>
     withDeps(context, async ({ deps }) => {
       const kind = kindOf(id);
-      if (kind === 'run' && (await deps.runs.get(id)) === undefined)
-        throw new CliError(`no run ${id}`, cliExitCodes.refused);
-      if (name === 'pin') await deps.pins.put(kind, id, String(options['by']), String(options['reason']));
-      else await deps.pins.remove(kind, id);
-      context.output(
-        { kind, id, pinned: name === 'pin' },
-        `${kind} ${id}: ${name === 'pin' ? 'pinned' : 'no longer pinned'}`,
-      );
+      await requireRun(deps, kind, id);
+      const wanted = { kind, id, by: String(options['by']), reason: String(options['reason']) };
+      const told: Pinned[] = [];
+      try {
+        for await (const one of pin(deps, loadPolicy(context.config.policyFile), wanted)) told.push(one);
+      } catch (error) {
+        if (error instanceof PinTheRunError) throw new CliError(error.message, cliExitCodes.refused);
+        throw error;
+      }
+      const lines = told.map((one) => `${one.kind} ${one.id}: ${one.detail}`);
+      context.output({ kind, id, pinned: true, told }, lines.join('\n'));
+      const unsure = told.filter(({ outcome }) => outcome === 'failed');
+      if (unsure.length > 0) throw new CliError(`${id} is pinned, but it is not sure that all of it stays; see above`);
     }),
-});
+};
 
-export const pinVerbs: readonly GcVerb[] = [pinVerb('pin'), pinVerb('unpin')];
+const unpinVerb: GcVerb = {
+  name: 'unpin',
+  description: 'let the policy decide again',
+  args: [thing],
+  options: pinOptions,
+  run: (context, [id = '']) =>
+    withDeps(context, async ({ deps }) => {
+      const kind = kindOf(id);
+      await requireRun(deps, kind, id);
+      await deps.pins.remove(kind, id);
+      context.output({ kind, id, pinned: false }, `${kind} ${id}: no longer pinned`);
+    }),
+};
+
+export const pinVerbs: readonly GcVerb[] = [pinVerb, unpinVerb];
 
 export const policyVerb: GcVerb = {
   name: 'policy',

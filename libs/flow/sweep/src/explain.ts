@@ -26,7 +26,7 @@ function isAsked({ item }: Looked, asked: string): boolean {
 async function usersOf(deps: SweepDeps, object: string): Promise<readonly string[]> {
   const users: string[] = [];
   for await (const { record } of deps.runs.list()) {
-    if (record.state === 'swept') continue;
+    if (record.state === 'swept' && !(await deps.pins.has('run', record.runId))) continue;
     const objects = await deps.storage.packageObjects(record.packageId);
     if (objects === undefined || objects.includes(object)) users.push(`${record.runId} (${record.state})`);
     if (users.length >= 20) break;

@@ -16,6 +16,8 @@ export class RunGraph {
   readonly #events = new CompactSet();
   /** Runs whose manifest is gone: as long as there is one, no object can be called unreferenced. */
   readonly #blind: { readonly runId: string; readonly packageId: string }[] = [];
+  /** Runs whose pins have been followed: what is once in here stays. */
+  readonly #pinned = new Set<string>();
   #lookedAt: Date | undefined;
 
   constructor(deps: Pick<SweepDeps, 'runs' | 'storage' | 'clock'>) {
@@ -26,13 +28,16 @@ export class RunGraph {
     return this.#blind;
   }
 
-  /** Takes a record into account. A swept run needs nothing any more. */
-  async add(record: RunRecord): Promise<void> {
-    if (record.state === 'swept') return;
+  /** Takes a record into account. A swept run needs nothing any more, unless it is pinned. */
+  async add(record: RunRecord, pinned = false): Promise<void> {
+    const isSwept = record.state === 'swept';
+    if (isSwept && !pinned) return;
     this.#events.add(record.eventId);
     if (this.#packages.has(record.packageId)) return;
     const objects = await this.#deps.storage.packageObjects(record.packageId);
     if (objects === undefined) {
+      // What a tombstone once needed is not known: that keeps nothing.
+      if (isSwept) return;
       if (this.#blind.length < 100) this.#blind.push({ runId: record.runId, packageId: record.packageId });
       return;
     }
@@ -45,6 +50,16 @@ export class RunGraph {
     const since = this.#lookedAt === undefined ? undefined : new Date(this.#lookedAt.getTime() - 120_000);
     this.#lookedAt = this.#deps.clock.now();
     for await (const { record } of this.#deps.runs.list(since)) await this.add(record);
+  }
+
+  /** Pins say nothing in the records: what they reach is asked for by itself. */
+  async addPinned(pins: PinSet): Promise<void> {
+    for (const runId of pins.runs) {
+      if (this.#pinned.has(runId)) continue;
+      this.#pinned.add(runId);
+      const found = await this.#deps.runs.get(runId);
+      if (found !== undefined) await this.add(found.record, true);
+    }
   }
 
   /** Looks again when the last look is older than this. */
@@ -78,6 +93,15 @@ export class PinSet {
     const all = new Set<string>();
     for await (const { kind, id } of pins.list()) all.add(`${kind} ${id}`);
     return new PinSet(all);
+  }
+
+  /** Ids of the runs that are pinned. */
+  get runs(): readonly string[] {
+    return [...this.#pins].flatMap((pin) => (pin.startsWith('run ') ? [pin.slice(4)] : []));
+  }
+
+  get hasBlobs(): boolean {
+    return [...this.#pins].some((pin) => pin.startsWith('blob '));
   }
 
   has(kind: PinKind, id: string | undefined): boolean {

@@ -7,6 +7,7 @@ export { mark, pageItems, policyHashOf, reportPages, type MarkOptions } from './
 export type { Looked } from './inventory.ts';
 export { recordLine, RecordedListingError, testPolicy, type PolicyTestResult } from './policy-test.ts';
 export { sweepPolicySchema, type BlobRule, type SweepPolicy, type SweepRule } from './policy.ts';
+export { pin, PinTheRunError, type Pinned } from './pin.ts';
 export * from './ports.ts';
 export { escapeHtml, reportCsv, reportHtml } from './report-text.ts';
 export { restore, type Restored, type RestoreTarget } from './restore.ts';

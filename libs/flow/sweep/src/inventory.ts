@@ -12,6 +12,7 @@ import { Newest, type PinSet, type RunGraph } from './graph.ts';
 import { keptLogs, type BlobOwnFacts, type BlobPlace, type SweepFacts, type SweepItem } from './items.ts';
 import type { BlobRule, SweepPolicy } from './policy.ts';
 import type { BlobFactsLike, SweepDeps } from './ports.ts';
+import { quarantinePlace, readLabels } from './quarantine.ts';
 
 export interface Looked {
   readonly item: SweepItem;
@@ -86,7 +87,7 @@ export async function* lookAtRuns(survey: Survey): AsyncGenerator<Looked> {
   const newest = await newestRuns(survey);
   const started = deps.clock.now();
   for await (const { record } of deps.runs.list()) {
-    await graph.add(record);
+    await graph.add(record, pins.has('run', record.runId));
     const now = deps.clock.now();
     const facts: SweepFacts = { runState: record.state, pinned: pins.has('run', record.runId), referenced: false };
     const item: SweepItem = {
@@ -111,6 +112,11 @@ export async function* lookAtRuns(survey: Survey): AsyncGenerator<Looked> {
   graph.lookedNow(started);
 }
 
+/** In a run's container: attempt, task, then what it logged. */
+export function isRunLog(name: string): boolean {
+  return /^a\d+\/[^/]+\/logs\//.test(name);
+}
+
 async function* lookAtLogs({ deps, policy }: Survey, record: RunRecord, facts: SweepFacts): AsyncGenerator<Looked> {
   const { logs, runs } = policy.rules;
   const ended = !isLive(record.state) && record.finishedAt !== null && !['sweeping', 'swept'].includes(record.state);
@@ -119,7 +125,7 @@ async function* lookAtLogs({ deps, policy }: Survey, record: RunRecord, facts: S
   const place: BlobPlace = { account: 'work', container: record.container };
   for await (const page of deps.storage.list(place, { split: 'folders' })) {
     for (const blob of page) {
-      if (!/^a\d+\/[^/]+\/logs\//.test(blob.name)) continue;
+      if (!isRunLog(blob.name)) continue;
       const own = blobOf(blob, `${place.container}/${blob.name}`);
       yield {
         item: { kind: 'log', ...own, place, runId: record.runId, newest: false, over: record.finishedAt },
@@ -230,11 +236,32 @@ export async function* lookAtObjects({ deps, graph, pins, notes }: Survey): Asyn
   }
 }
 
-export async function* lookAtQuarantine({ deps }: Survey): AsyncGenerator<Looked> {
-  const place: BlobPlace = { account: 'ledger', container: ledgerContainers.quarantine };
-  for await (const page of deps.storage.list(place, { split: 'folders' })) {
-    for (const blob of page) yield { item: { kind: 'quarantined', ...blobOf(blob) }, facts: noFacts };
+export async function* lookAtQuarantine(survey: Survey): AsyncGenerator<Looked> {
+  const { deps, pins } = survey;
+  for await (const page of deps.storage.list(quarantinePlace, { split: 'folders' })) {
+    for (const blob of page) {
+      const item: SweepItem = { kind: 'quarantined', ...blobOf(blob) };
+      const pinned =
+        pins.has('blob', `${quarantinePlace.container}/${blob.name}`) || (await isForPinned(deps, pins, blob.metadata));
+      yield { item, facts: { ...noFacts, pinned } };
+    }
   }
+}
+
+/** Whether a copy in quarantine is of something that is pinned and not there: a swept run's container, or a blob. */
+export async function isForPinned(
+  deps: Pick<SweepDeps, 'runs' | 'storage'>,
+  pins: PinSet,
+  metadata: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  const labels = readLabels(metadata);
+  if (labels === undefined) return false;
+  const { account, container, name } = labels;
+  const runId = runIdOfContainer(container) ?? metadata['xva_run_id'];
+  if (runId !== undefined && pins.has('run', runId)) return (await deps.runs.get(runId))?.record.state === 'swept';
+  return (
+    pins.has('blob', `${container}/${name}`) && (await deps.storage.head({ account, container }, name)) === undefined
+  );
 }
 
 /** A blob under one of the policy's own rules. */

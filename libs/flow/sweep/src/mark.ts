@@ -1,4 +1,4 @@
-import { canonicalHash } from '@xva/contracts';
+import { canonicalHash, runIdOfContainer } from '@xva/contracts';
 import { decide } from './decide.ts';
 import { PinSet, RunGraph } from './graph.ts';
 import {
@@ -17,6 +17,7 @@ import { lookAtJobs, lookAtSchedules } from './inventory-batch.ts';
 import type { MarkedItem, SweepReport, Verdict } from './items.ts';
 import type { SweepPolicy } from './policy.ts';
 import type { SweepDeps } from './ports.ts';
+import { readLabels } from './quarantine.ts';
 import { reportCsv, reportHtml } from './report-text.ts';
 
 /** Items of a page: what a sweep does between two notes of how far it is. */
@@ -57,7 +58,9 @@ async function toMarked(deps: SweepDeps, { item, tasks = 0 }: Looked, verdict: V
   if (item.kind === 'foreign' || verdict.rule === null) throw new TypeError('only judged items can be marked');
   const blob = 'etag' in item ? item : undefined;
   const container = item.kind === 'run' ? item.record.container : item.kind === 'run-container' ? item.id : undefined;
-  const runId = 'runId' in item ? item.runId : blob?.metadata['xva_run_id'];
+  const labels = item.kind === 'quarantined' ? readLabels(item.metadata) : undefined;
+  const ofContainer = labels === undefined ? undefined : runIdOfContainer(labels.container);
+  const runId = 'runId' in item ? item.runId : (ofContainer ?? blob?.metadata['xva_run_id']);
   return {
     kind: item.kind,
     id: flat(item.id),

@@ -4,6 +4,10 @@ import type { BlobPlace, MarkedItem } from './items.ts';
 import type { BlobFactsLike, SweepStorage } from './ports.ts';
 import type { Taking } from './sweep.ts';
 
+/** Of a blob that cannot be touched (ADR 7). */
+export const leasedNow =
+  'somebody holds a lease on it, so that it cannot be kept from a sweep: try again when that ended';
+
 export const quarantinePlace: BlobPlace = { account: 'ledger', container: ledgerContainers.quarantine };
 
 /** Where a copy came from, in its metadata: names are base64url, since headers take no other text. */
@@ -42,6 +46,19 @@ export function readLabels(metadata: Readonly<Record<string, string>>): Quaranti
     name: decode(name),
     item: decode(metadata['xva_q_item'] ?? ''),
   };
+}
+
+/** All copies of a report, or (without one) of all reports; what the collector did not put there is passed over. */
+export async function* quarantined(
+  storage: Pick<SweepStorage, 'list'>,
+  prefix: string,
+): AsyncGenerator<{ readonly blob: BlobFactsLike; readonly labels: QuarantineLabels }> {
+  for await (const page of storage.list(quarantinePlace, { prefix, split: 'folders' })) {
+    for (const blob of page) {
+      const labels = readLabels(blob.metadata);
+      if (labels !== undefined) yield { blob, labels };
+    }
+  }
 }
 
 /** A blob's own metadata, without what quarantine added. */

@@ -3,7 +3,7 @@ import type { BlobPlace, SweepReport } from './items.ts';
 import { placeOf } from './items.ts';
 import { reportPages } from './mark.ts';
 import type { BlobFactsLike, SweepDeps } from './ports.ts';
-import { ownMetadata, quarantinePlace, readLabels, type QuarantineLabels } from './quarantine.ts';
+import { leasedNow, ownMetadata, quarantined, quarantinePlace, type QuarantineLabels } from './quarantine.ts';
 import { stateBefore, stepTo } from './take-run.ts';
 import { nameOf } from './take-blobs.ts';
 
@@ -18,23 +18,6 @@ export interface Restored {
   readonly detail: string;
 }
 
-const labelled = (blob: BlobFactsLike): { blob: BlobFactsLike; labels: QuarantineLabels } | undefined => {
-  const labels = readLabels(blob.metadata);
-  return labels === undefined ? undefined : { blob, labels };
-};
-
-async function* quarantined(
-  deps: SweepDeps,
-  prefix: string,
-): AsyncGenerator<{ blob: BlobFactsLike; labels: QuarantineLabels }> {
-  for await (const page of deps.storage.list(quarantinePlace, { prefix, split: 'folders' })) {
-    for (const blob of page) {
-      const found = labelled(blob);
-      if (found !== undefined) yield found;
-    }
-  }
-}
-
 /**
  * Brings back what a sweep took, as long as quarantine lasts: the same bytes under the same name with the same metadata,
  * younger by its new time of writing. A run comes back with its container, its objects and its former state, and is
@@ -47,7 +30,7 @@ export async function* restore(deps: SweepDeps, target: RestoreTarget, by: strin
   }
   const prefix = 'report' in target ? `${target.report.reportId}/` : '';
   const runs = new Set<string>();
-  for await (const { blob, labels } of quarantined(deps, prefix)) {
+  for await (const { blob, labels } of quarantined(deps.storage, prefix)) {
     if ('blob' in target && target.blob !== `${labels.container}/${labels.name}`) continue;
     const runId = runIdOfContainer(labels.container);
     // What lay in a run's container comes back with the run.
@@ -58,8 +41,6 @@ export async function* restore(deps: SweepDeps, target: RestoreTarget, by: strin
   if ('report' in target) yield* undeleteAll(deps, target.report);
   else if (!target.blob.startsWith(`${ledgerContainers.quarantine}/`)) yield* undeleteOne(deps, target.blob);
 }
-
-const leasedNow = 'somebody holds a lease on it, so that it cannot be kept from a sweep: try again when that ended';
 
 async function restoreBlob(deps: SweepDeps, blob: BlobFactsLike, labels: QuarantineLabels): Promise<Restored> {
   const { account, container, name } = labels;
@@ -139,7 +120,7 @@ async function* restoreObjects(deps: SweepDeps, packageId: string): AsyncGenerat
       yield told(name, 'restored', 'undeleted');
     }
     if (wanted.size === 0) return;
-    for await (const { blob, labels } of quarantined(deps, '')) {
+    for await (const { blob, labels } of quarantined(deps.storage, '')) {
       if (labels.container !== place.container || !wanted.delete(labels.name)) continue;
       yield await restoreBlob(deps, blob, labels);
     }
@@ -189,7 +170,7 @@ async function* restoreRun(deps: SweepDeps, runId: string, by: string): AsyncGen
   const container = runContainerOf(runId);
   const copies: { blob: BlobFactsLike; labels: QuarantineLabels }[] = [];
   let latest = '';
-  for await (const one of quarantined(deps, '')) {
+  for await (const one of quarantined(deps.storage, '')) {
     if (one.labels.container !== container) continue;
     copies.push(one);
     if (one.labels.reportId > latest) latest = one.labels.reportId;

@@ -105,8 +105,12 @@ export async function sweep(
       // Ages were judged by this clock: when it went back, nothing that it says counts.
       if (clock.now() < new Date(report.markedAt)) return end('stopped', 'the clock went back behind the report');
       const items = await ledger.loadPage(reportId, page);
-      if (items.some(({ kind }) => kind === 'object' || kind === 'request')) await graph.refresh(graphAgeMs);
-      const taking: Taking = { deps, policy, report, graph, pins: await PinSet.load(deps.pins) };
+      const pins = await PinSet.load(deps.pins);
+      if (items.some(({ kind }) => kind === 'object' || kind === 'request')) {
+        await graph.refresh(graphAgeMs);
+        await graph.addPinned(pins);
+      }
+      const taking: Taking = { deps, policy, report, graph, pins };
       const found = await takePage(taking, page, items);
       for (const act of found) {
         const name = `${act.outcome} ${act.kind} ${act.outcome === 'failed' ? 'error' : act.reason.split(':')[0]}`;

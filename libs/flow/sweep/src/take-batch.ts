@@ -33,15 +33,16 @@ async function jobNow(deps: SweepDeps, jobId: string): Promise<JobItem | undefin
   return job === undefined ? undefined : jobItem(job);
 }
 
-/** The verdict on an item as it is now, or why it stays. */
-function again(
-  { deps, policy, pins }: Taking,
+/** The verdict on an item as it is now, or why it stays. Pins are asked right before the act. */
+async function again(
+  { deps, policy }: Taking,
   marked: MarkedItem,
   item: SweepItem,
   facts: Awaited<ReturnType<typeof runFacts>>,
-): string | undefined {
+): Promise<string | undefined> {
   const jobId = marked.id.split('/')[0] ?? '';
-  const verdict = decide(item, { ...facts, pinned: facts.pinned || pins.has('job', jobId) }, policy, deps.clock.now());
+  const pinned = facts.pinned || (await deps.pins.has('job', jobId));
+  const verdict = decide(item, { ...facts, pinned }, policy, deps.clock.now());
   if (verdict.verdict === 'keep') return verdict.reason;
   return verdict.action === marked.action ? undefined : 'judged-otherwise-now';
 }
@@ -52,7 +53,7 @@ async function takeJob(taking: Taking, item: MarkedItem): Promise<SweepAct> {
   if (job === undefined) return actOf(item, 'already-gone', 'absent');
   const { item: current } = await lookAtJob(surveyOf(taking), job);
   // The owner is asked last, right before the act.
-  const kept = again(taking, item, current, await runFacts(deps, job.runId));
+  const kept = await again(taking, item, current, await runFacts(deps, job.runId));
   if (kept !== undefined) return actOf(item, 'skipped', kept);
   deps.crashPoint?.('job-deleting');
   if (item.action === 'terminate') {
@@ -85,7 +86,7 @@ async function takeTask(taking: Taking, item: MarkedItem): Promise<SweepAct> {
   if (job === undefined) return actOf(item, 'already-gone', 'absent');
   const current = await findAgain(taking, job, taskId, item.rule);
   if (current === undefined) return actOf(item, 'skipped', 'no-longer-so');
-  const kept = again(taking, item, current, await runFacts(deps, parseJobId(jobId)?.runId));
+  const kept = await again(taking, item, current, await runFacts(deps, parseJobId(jobId)?.runId));
   if (kept !== undefined) return actOf(item, 'skipped', kept);
   if (item.action === 'delete') {
     const outcome = await deps.batch.deleteTask(jobId, taskId);
@@ -113,7 +114,7 @@ async function takePreparation(taking: Taking, item: MarkedItem): Promise<SweepA
     return actOf(item, 'skipped', 'no-longer-so');
   const since = left.reduce((latest, one) => (one.since > latest ? one.since : latest), new Date(job.since));
   const current: SweepItem = { kind: 'preparation', id: item.id, job, since: since.toISOString() };
-  const kept = again(taking, item, current, await runFacts(deps, job.runId));
+  const kept = await again(taking, item, current, await runFacts(deps, job.runId));
   if (kept !== undefined) return actOf(item, 'skipped', kept);
   const outcome = await deps.batch.deleteJob(item.id);
   return outcome === 'deleted' ? actOf(item, 'swept', item.reason, 'deleted') : actOf(item, 'already-gone', 'absent');

@@ -1,7 +1,9 @@
 import { isLive } from '@xva/contracts';
 import { few } from './few.ts';
-import { eventIdOf, runFacts } from './inventory.ts';
+import type { PinSet } from './graph.ts';
+import { eventIdOf, isForPinned, runFacts } from './inventory.ts';
 import { placeOf, type BlobPlace, type MarkedItem } from './items.ts';
+import type { SweepDeps } from './ports.ts';
 import { putInQuarantine, quarantineModeOf } from './quarantine.ts';
 import { actOf, failedAct, type SweepAct, type Taking } from './sweep.ts';
 
@@ -25,9 +27,11 @@ async function keptAfterAll(
   place: BlobPlace,
 ): Promise<string | undefined> {
   const name = nameOf(item, place);
-  if (pins.has('run', item.runId) || pins.has('blob', `${place.container}/${name}`)) return 'pinned';
+  if (pins.has('blob', `${place.container}/${name}`)) return 'pinned';
+  if (item.kind === 'quarantined') return (await isCopyOfPinned(deps, pins, item, place)) ? 'pinned' : undefined;
+  if (pins.has('run', item.runId)) return 'pinned';
   if (item.kind === 'object') return graph.isReferenced(name) ? 'referenced' : undefined;
-  if (item.kind === 'quarantined' || item.kind === 'dead-letter') return undefined;
+  if (item.kind === 'dead-letter') return undefined;
   if (item.kind === 'request' && graph.keepsEvent(eventIdOf(name) ?? '')) return 'run-kept';
   if (item.runId === undefined) return undefined;
   const { runState, pinned } = await runFacts(deps, item.runId);
@@ -47,6 +51,13 @@ async function keptAfterAll(
       return states === undefined || states.includes(runState) ? undefined : `run-${runState}`;
     }
   }
+}
+
+/** Copies are many and pins few: a copy's labels are read only where a pin could be meant. */
+async function isCopyOfPinned(deps: SweepDeps, pins: PinSet, item: MarkedItem, place: BlobPlace): Promise<boolean> {
+  if (!pins.hasBlobs && !pins.has('run', item.runId)) return false;
+  const found = await deps.storage.head(place, item.id);
+  return found !== undefined && isForPinned(deps, pins, found.metadata);
 }
 
 /** Marked blobs, many with one request, each only in the version that was seen; outcomes in the order given. */

@@ -1,7 +1,7 @@
 import { finalStates, runContainerOf, runIdOfContainer, type RunRecord } from '@xva/contracts';
 import { decide } from './decide.ts';
 import { sweepingReason } from './graph.ts';
-import { runFacts } from './inventory.ts';
+import { isRunLog, runFacts } from './inventory.ts';
 import { keptLogs, type MarkedItem, type SweepFacts, type SweepItem } from './items.ts';
 import type { ContainerHold } from './ports.ts';
 import { forEachBlob, quarantineContainer, quarantineModeOf } from './quarantine.ts';
@@ -114,6 +114,8 @@ async function takeClaimed(taking: Taking, item: MarkedItem, claimed: Claimed): 
       }
       const now = await runs.get(item.id);
       if (now?.record.state !== 'sweeping') return 'record-changed-while-sweeping';
+      // Copying may have taken long.
+      if (await pins.has('run', item.id)) return 'pinned';
       deps.crashPoint?.('container-deleting');
       return (await hold.delete()) === 'held' ? 'held: container' : undefined;
     });
@@ -123,7 +125,7 @@ async function takeClaimed(taking: Taking, item: MarkedItem, claimed: Claimed): 
     }
   }
   deps.crashPoint?.('job-deleting');
-  for (const { jobId } of claimed.record.attempts) await batch.deleteJob(jobId);
+  for (const { jobId } of claimed.record.attempts) if (!(await pins.has('job', jobId))) await batch.deleteJob(jobId);
   const after = await runs.get(item.id);
   if (after?.record.state !== 'sweeping') return actOf(item, 'skipped', 'record-changed-while-sweeping');
   return (await runs.replace(stepTo(after.record, 'swept', clock.now(), report.reportId), after.etag))
@@ -152,7 +154,7 @@ async function moveLogsOut({ deps, policy }: Taking, record: RunRecord): Promise
   if (logs === undefined || runs === undefined || logs.retainSeconds <= runs.retainSeconds) return;
   const place = { account: 'work', container: record.container } as const;
   await forEachBlob(deps.storage, place, async (blob) => {
-    if (!/^a\d+\/[^/]+\/logs\//.test(blob.name)) return;
+    if (!isRunLog(blob.name)) return;
     const metadata = {
       ...blob.metadata,
       xva_class: 'log',

@@ -175,7 +175,7 @@ export class World {
     };
     return {
       runs: this.#runs(act),
-      pins: this.#pins(),
+      pins: this.#pins(act),
       storage: this.#storage(act),
       batch: this.#batch(act),
       ledger: this.#ledger(act),
@@ -203,7 +203,7 @@ export class World {
     };
   }
 
-  #pins(): SweepPins {
+  #pins(act: Act): SweepPins {
     const { pinned } = this;
     return {
       list: async function* () {
@@ -211,7 +211,10 @@ export class World {
           yield { kind: text.split(' ')[0] as PinKind, id: text.split(' ').slice(1).join(' ') };
       },
       has: async (kind, id) => pinned.has(`${kind} ${id}`),
-      put: async (kind, id) => void pinned.add(`${kind} ${id}`),
+      put: async (kind, id) => {
+        await act('pin');
+        pinned.add(`${kind} ${id}`);
+      },
       remove: async (kind, id) => void pinned.delete(`${kind} ${id}`),
     };
   }

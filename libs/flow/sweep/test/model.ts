@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { isLive, runContainerOf, type RunRecord } from '@xva/contracts';
 import {
   mark,
+  pin,
   restore,
   sweep,
   sweepPolicySchema,
@@ -14,6 +15,7 @@ import { CrashedError, World } from './fakes.ts';
 const minimumAgeSeconds = 100;
 /** Among the actors. */
 const restorer = 2;
+const pinner = 3;
 export const modelPolicy = sweepPolicySchema.parse({
   schemaVersion: '1.0',
   name: 'model',
@@ -54,7 +56,8 @@ export const stepArbitrary = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('publish' as const), run: runStep }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('retry' as const), run: runStep }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('pin' as const), run: runStep }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('pin' as const), run: runStep }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('pinTaken' as const), run: runStep }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('unpin' as const), run: runStep }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('restore' as const), run: runStep }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('stray' as const), run: runStep }) },
@@ -69,7 +72,7 @@ export const stepArbitrary = fc.oneof(
       pick: fc.nat(7),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const), who: fc.nat(restorer) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const), who: fc.nat(pinner) }) },
 );
 export type Step = typeof stepArbitrary extends fc.Arbitrary<infer T> ? T : never;
 
@@ -101,8 +104,10 @@ export class Model {
   readonly #uploaded = new Map<string, number>();
   /** Pinned while nobody had begun with it: such a pin always holds. */
   readonly #pinHolds = new Set<string>();
-  /** Two sweepers and a restore. */
-  readonly #actors: (Actor | undefined)[] = [undefined, undefined, undefined];
+  /** What was there of a run that was swept already when its pin was told to hold. */
+  readonly #left = new Map<string, readonly string[]>();
+  /** Two sweepers, a restore and somebody who pins. */
+  readonly #actors: (Actor | undefined)[] = [undefined, undefined, undefined, undefined];
   #report: SweepReport | undefined;
   /** What an actor met that was no kill. */
   #broken: Error | undefined;
@@ -135,13 +140,15 @@ export class Model {
         if (state === 'failed' || state === 'cancelled') world.setState(runId, 'running');
         break;
       case 'pin':
-        if (state === undefined) break;
-        world.pinned.add(`run ${runId}`);
-        if (state !== 'sweeping' && state !== 'swept') this.#pinHolds.add(runId);
+        if (state !== undefined) this.#pinOne(runId);
+        break;
+      case 'pinTaken':
+        this.#pinOne(this.#takenOr(step.run));
         break;
       case 'unpin':
         world.pinned.delete(`run ${runId}`);
         this.#pinHolds.delete(runId);
+        this.#left.delete(runId);
         break;
       case 'restore':
         this.#restoreOneOf(step.run);
@@ -185,10 +192,18 @@ export class Model {
   }
 
   /** Of the runs that a sweep took or has begun with, if there are any. */
+  #takenOr(index: number): string {
+    const taken = [...this.world.records.values()].filter(({ record }) => ['sweeping', 'swept'].includes(record.state));
+    return taken[index % Math.max(1, taken.length)]?.record.runId ?? runOf(index);
+  }
+
+  #pinOne(runId: string): void {
+    if (this.#actors[pinner] === undefined) this.#start(pinner, (deps) => this.#pin(runId, deps));
+  }
+
   #restoreOneOf(index: number): void {
     if (this.#actors[restorer] !== undefined) return;
-    const taken = [...this.world.records.values()].filter(({ record }) => ['sweeping', 'swept'].includes(record.state));
-    const runId = taken[index % Math.max(1, taken.length)]?.record.runId ?? runOf(index);
+    const runId = this.#takenOr(index);
     this.#start(restorer, (deps) => this.#restore(runId, deps));
   }
 
@@ -242,6 +257,32 @@ export class Model {
     while (this.#actors.some((actor) => actor !== undefined)) await this.#turn(0);
   }
 
+  /** A pin counts from the moment at which it was told to hold. */
+  async #pin(runId: string, deps: SweepDeps): Promise<void> {
+    const { world } = this;
+    let told = '';
+    for await (const one of pin(deps, modelPolicy, { kind: 'run', id: runId, by: 'model', reason: '' }))
+      if (one.kind === 'run') told = one.outcome;
+    const state = world.records.get(runId)?.record.state;
+    if (told !== 'kept' || state === undefined || !world.pinned.has(`run ${runId}`)) return;
+    if (state !== 'swept') {
+      if (state !== 'sweeping') this.#pinHolds.add(runId);
+      return;
+    }
+    this.acts['pinned late'] = (this.acts['pinned late'] ?? 0) + 1;
+    const { id, objects } = packageOf(runIndex(runId));
+    // Without the manifest nobody knows what the run consisted of.
+    const known = world.blobs.has(`objects/${id}`) ? objects.map((name) => `objects/${name}`) : [];
+    this.#left.set(runId, [...known.filter((name) => world.blobs.has(name)), ...this.#copiesOf(runId)]);
+  }
+
+  #copiesOf(runId: string): readonly string[] {
+    const of = runContainerOf(runId);
+    return [...this.world.blobs.values()]
+      .filter(({ metadata }) => metadata['xva_q_container'] === of)
+      .map(({ name }) => `quarantine/${name}`);
+  }
+
   async #restore(runId: string, deps: SweepDeps): Promise<void> {
     const { world } = this;
     const outcomes: Restored[] = [];
@@ -277,6 +318,12 @@ export class Model {
   #check(step: Step): void {
     const { world } = this;
     if (this.#broken !== undefined) throw this.#broken;
+    for (const [runId, names] of this.#left) {
+      if (world.records.get(runId)?.record.state !== 'swept') this.#left.delete(runId);
+      else
+        for (const name of names)
+          demand(world.blobs.has(name), `after ${JSON.stringify(step)}: ${runId}, pinned, lost ${name}`);
+    }
     for (const [runId, { record }] of world.records) {
       const unpublished = record.state === 'done' && !world.published.has(runId);
       const pinned = this.#pinHolds.has(runId) && world.pinned.has(`run ${runId}`);
@@ -313,7 +360,8 @@ export class Model {
       kept.every((runId) => world.pinned.has(`run ${runId}`)),
       `never taken: ${kept.join(', ')}`,
     );
-    const keptObjects = new Set(kept.flatMap((runId) => packageOf(runIndex(runId)).objects));
+    const pinned = [...world.records.keys()].filter((runId) => world.pinned.has(`run ${runId}`));
+    const keptObjects = new Set([...kept, ...pinned].flatMap((runId) => packageOf(runIndex(runId)).objects));
     // Without the manifest of a kept run nothing may be called unreferenced.
     const blind = kept.some((runId) => !world.blobs.has(`objects/${packageOf(runIndex(runId)).id}`));
     const left = world.names('objects').filter((name) => !keptObjects.has(name));
@@ -330,7 +378,9 @@ export class Model {
       [...world.records.values()].every(({ record }) => record.state !== 'sweeping'),
       'a record stayed in sweeping',
     );
-    demand(world.names('quarantine').length === 0, 'quarantine was never emptied');
+    const copies = new Set(pinned.filter((runId) => !kept.includes(runId)).flatMap((runId) => this.#copiesOf(runId)));
+    const stale = world.names('quarantine').filter((name) => !copies.has(`quarantine/${name}`));
+    demand(stale.length === 0, `quarantine was never emptied: ${stale.join(', ')}`);
   }
 }
 

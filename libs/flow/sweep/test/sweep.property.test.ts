@@ -14,6 +14,8 @@ describe('any interleaving of submissions, ends, retries, pins, restores, clock 
         'kill',
         'mark',
         'pin',
+        'pinTaken',
+        'pinned late',
         'post',
         'publish',
         'restore',

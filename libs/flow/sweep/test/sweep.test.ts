@@ -6,54 +6,9 @@ import {
   type Restored,
   type RestoreTarget,
   type SweepDeps,
-  type SweepOutcome,
-  type SweepPolicy,
 } from '../src/index.ts';
-import { itemsOf, World } from './fakes.ts';
-
-const hash = (digit: string): string => digit.repeat(64);
-const runA = 'xva-20260930-rates-aaaaaaaaaaaaaa';
-const runB = 'xva-20260930-rates-bbbbbbbbbbbbbb';
-const policyOf = (rules: object, more: object = {}): SweepPolicy =>
-  sweepPolicySchema.parse({
-    schemaVersion: '1.0',
-    name: 'test',
-    minimumAgeSeconds: 60,
-    ceiling: { percent: 100 },
-    rules,
-    ...more,
-  });
-const all = policyOf({
-  runs: { retainSeconds: 3600 },
-  orphanedRuns: { retainSeconds: 600 },
-  leakedJobs: { retainSeconds: 600 },
-  objects: { retainSeconds: 600 },
-  requests: { retainSeconds: 600 },
-  deadLetters: { retainSeconds: 600 },
-});
-
-function seeded(): World {
-  const world = new World();
-  world.packages.set(hash('1'), [hash('1'), hash('2'), hash('3')]);
-  world.packages.set(hash('4'), [hash('4'), hash('2')]);
-  for (const digit of '12345') world.put(`objects/${hash(digit)}`);
-  world.put('objects/readme.txt');
-  world.addRun(runA, 'done', hash('1'), world.date.toISOString());
-  world.published.add(runA);
-  world.addRun(runB, 'running', hash('4'));
-  world.addContainer('run-xva-20260930-rates-cccccccccccccc');
-  world.addContainer('run-notes');
-  world.addJob('xva-20260930-rates-cccccccccccccc-a1', 'active');
-  world.addJob('someone-elses-job', 'completed');
-  world.put(`requests/${'f'.repeat(32)}.json`);
-  world.put('deadletters/dl.json');
-  return world;
-}
-
-async function cycle(world: World, policy: SweepPolicy, approved?: string): Promise<SweepOutcome> {
-  const report = await mark(world.deps(), policy, `r-${world.reports.size}`);
-  return sweep(world.deps(), policy, report, { approved, signal: new AbortController().signal });
-}
+import { itemsOf, type World } from './fakes.ts';
+import { all, cycle, hash, policyOf, runA, runB, seeded } from './seeded.ts';
 
 describe('mark', () => {
   it('takes nothing and keeps all that is young, live or without a rule', async () => {
@@ -205,15 +160,19 @@ describe('sweep', () => {
       expect(world.blobs.has(blob)).toBe(true);
     });
 
-    it('brings back what a later mark took between the touch and the record', async () => {
+    it.each([
+      ['its pin keeps what a later mark would take between the touch and the record', true],
+      ['unpinned meanwhile, it brings back what a later mark took between the touch and the record', false],
+    ])('%s', async (_what, stays) => {
       const world = await sweptRun();
       const deps = world.deps();
       const slow: SweepDeps['runs'] = {
         ...deps.runs,
         replace: async (record, etag) => {
           world.now += 700_000;
+          if (!stays) world.pinned.delete(`run ${runA}`);
           await cycle(world, objects);
-          expect(left(world)).toEqual([]);
+          expect(left(world)).toEqual(stays ? own : []);
           return deps.runs.replace(record, etag);
         },
       };
