@@ -39,7 +39,12 @@ export const configSchema = z.object({
   hubTransport: z.enum(['amqp', 'websockets']).default('amqp').describe('`amqp` (5671) or `websockets` (443)'),
   hubProxyUrl: z.url().optional().describe('HTTP proxy for `websockets`'),
   hubTryTimeoutMs: milliseconds.default(10_000).describe('time for one try to send, in ms'),
-  rowConcurrency: z.int().min(1).max(64).default(4).describe('rows worked on side by side, per definition'),
+  rowConcurrency: z
+    .int()
+    .min(1)
+    .max(256)
+    .default(4)
+    .describe('rows worked on side by side, per definition; what they ask of the database at one time goes together'),
   workerName: z.string().max(200).optional().describe('who claims, as the table shows it; default host and process'),
   crashAt: z
     .enum([...crashPoints, ...watchCrashPoints])

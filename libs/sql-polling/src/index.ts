@@ -26,6 +26,7 @@ export {
   type WatchDefinition,
 } from './definition/schema.ts';
 export { IdentifierError, quoteIdentifier, quoteTable } from './identifiers.ts';
+export type { RowState } from './outbox/row-state.ts';
 export * from './outbox/source.ts';
 export type { DetailRows, SourceRow } from './outbox/rows.ts';
 export {

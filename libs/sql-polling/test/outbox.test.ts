@@ -1,92 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { silentLogger } from '@xva/runtime';
-import {
-  requestFieldsOf,
-  requestSourceContract,
-  someDetails,
-  type RequestFields,
-  type RequestSourceHarness,
-  type TableRow,
-} from '@xva/testkit';
-import {
-  OutboxSource,
-  parseDefinitions,
-  SqlConnection,
-  SqlError,
-  SqlPool,
-  type OutboxDefinition,
-  type Statement,
-} from '../src/index.ts';
+import { requestSourceContract, type RequestSourceHarness, type TableRow } from '@xva/testkit';
+import { SqlConnection, SqlError, SqlPool } from '../src/index.ts';
+import { definitionOf, emptyTables, insertRow, openPool, sourceOn } from './outbox-kit.ts';
 import { openTarget, type RawSql, type Target } from './target.ts';
-
-function definitionOf(yaml = ''): OutboxDefinition {
-  const text = `version: 1\ndefinitions:\n  - { name: run-requests, mode: outbox, maxAttempts: 3, leaseSeconds: 60${yaml} }\n`;
-  const [definition] = parseDefinitions(text, 'test.yaml');
-  if (definition?.mode !== 'outbox') throw new Error('not an outbox');
-  return definition;
-}
-
-const insert: Statement = {
-  name: 'insert',
-  sql: `INSERT INTO xva.RunRequest (Book, AsOf, Cut, Scenario, Revision, BaseCurrency, Samples, Seed, Quantile, DvaName, GridTenors, Strict, Priority, Traceparent)
-OUTPUT inserted.RequestId VALUES (@book, @asOf, @cut, @scenario, @revision, @baseCurrency, @samples, @seed, @quantile, @dvaName, @grid, @strict, @priority, @traceparent)`,
-  parameters: {
-    book: 'nvarchar(64)',
-    asOf: 'varchar(10)',
-    cut: 'nvarchar(64)',
-    scenario: 'nvarchar(64)',
-    revision: 'int',
-    baseCurrency: 'nvarchar(10)',
-    samples: 'int',
-    seed: 'int',
-    quantile: 'varchar(42)',
-    dvaName: 'nvarchar(64)',
-    grid: 'nvarchar(4000)',
-    strict: 'int',
-    priority: 'int',
-    traceparent: 'nvarchar(55)',
-  },
-};
 
 let target: Target;
 let raw: RawSql;
-
-async function insertRow(runner: SqlPool, fields: RequestFields = {}): Promise<string> {
-  const all = requestFieldsOf(fields);
-  const values = Object.entries(all).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]);
-  const { resultSets } = await runner.query(
-    insert,
-    Object.fromEntries(values) as Record<string, string | number | null>,
-  );
-  return String(resultSets[0]?.rows[0]?.['RequestId']);
-}
-
-async function emptyTables(): Promise<void> {
-  for (const table of ['RunRequest', 'NettingSet', 'Trade', 'Quote', 'Fixing'])
-    await raw.run(`DELETE FROM xva.${table}`);
-  const [set] = someDetails.nettingSets;
-  const [trade] = someDetails.trades;
-  await raw.run(
-    `INSERT INTO xva.NettingSet (Book, NettingSetId, Counterparty) VALUES (N'RATES', N'${set!.nettingSetId}', N'${set!.counterparty}')`,
-  );
-  await raw.run(
-    `INSERT INTO xva.Trade (Book, TradeId, NettingSetId, TradeType, Terms) VALUES (N'RATES', N'${trade!.tradeId}', N'${trade!.nettingSetId}', N'${trade!.tradeType}', N'${trade!.terms}')`,
-  );
-  await raw.run(
-    `INSERT INTO xva.Quote (AsOf, Cut, Scenario, QuoteKey, QuoteValue) VALUES ('2026-09-30', N'EOD', N'BASE', N'FX/RATE/EUR/USD', 1.1)`,
-  );
-  await raw.run(
-    `INSERT INTO xva.Fixing (IndexName, FixingDate, FixingValue) VALUES (N'EUR-ESTER', '2026-09-29', 0.0193)`,
-  );
-}
-
-function openPool(size = 4): SqlPool {
-  return new SqlPool(() => SqlConnection.connect(target.options), size);
-}
-
-function sourceOn(pool: SqlPool, definition = definitionOf()): OutboxSource {
-  return new OutboxSource({ runner: pool, definition, owner: 'tests', newToken: randomUUID, logger: silentLogger });
-}
 
 beforeAll(async () => {
   target = await openTarget();
@@ -100,8 +18,8 @@ afterAll(async () => {
 
 describe('a row that nobody can read', () => {
   it('is put aside by name and holds up none of those that were claimed with it, nor explain or backfill', async () => {
-    await emptyTables();
-    const pool = openPool();
+    await emptyTables(raw);
+    const pool = openPool(target);
     const definition = definitionOf(', mapping: { asOf: { businessDaysBack: 1, calendars: [TARGET] } }');
     const source = sourceOn(pool, definition);
     const bad = await insertRow(pool, { revision: 1 });
@@ -126,8 +44,8 @@ describe('a row that nobody can read', () => {
 const states = { 0: 'new', 1: 'claimed', 2: 'published', 9: 'poison' } as const;
 
 async function openHarness(): Promise<RequestSourceHarness> {
-  await emptyTables();
-  const pool = openPool();
+  await emptyTables(raw);
+  const pool = openPool(target);
   return {
     source: () => sourceOn(pool),
     insert: (fields) => insertRow(pool, fields),
@@ -159,8 +77,8 @@ requestSourceContract('the request table over tedious', openHarness);
 describe('the request table', () => {
   let pool: SqlPool;
   beforeEach(async () => {
-    await emptyTables();
-    pool = openPool();
+    await emptyTables(raw);
+    pool = openPool(target);
   });
   afterEach(() => pool.close());
 
@@ -383,8 +301,8 @@ withFaults('in trouble', () => {
     target.simulator!.arm({ point: 'statement', match: { tag: `xva:${tag}` }, action });
 
   beforeEach(async () => {
-    await emptyTables();
-    pool = openPool();
+    await emptyTables(raw);
+    pool = openPool(target);
   });
   afterEach(async () => {
     pool.close();

@@ -1,6 +1,9 @@
 import { describeError, type Clock, type Logger } from '@xva/runtime';
 import type { ClaimedRow, RequestSource } from './ports.ts';
 
+/** Why a renewal stops: a reason that is made once, since there is one for every row. */
+const over = new Error('the work is done');
+
 /**
  * Runs `work` while renewing the lease every third of its life. `isLost` says that another worker has the row; a renewal
  * that fails is tried again at the next turn, since two thirds of the lease are still left then.
@@ -27,7 +30,7 @@ export async function whileRenewing<T>(
   try {
     return await work(() => lost);
   } finally {
-    done.abort();
+    done.abort(over);
     await renewing;
   }
 }

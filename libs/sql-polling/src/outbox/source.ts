@@ -1,15 +1,16 @@
 import type { Logger } from '@xva/runtime';
-import { checkReadable, describeConsistency, pingDatabase, readConsistency } from '../checks.ts';
-import { SqlError } from '../client/errors.ts';
-import type { Cell, SqlRunner } from '../client/statement.ts';
+import { checkReadable, describeConsistency, pingDatabase } from '../checks.ts';
+import type { SqlRunner } from '../client/statement.ts';
 import type { OutboxDefinition } from '../definition/schema.ts';
 import { collect, pastOfOutbox, revive, type AsOfRange, type PastRow } from '../past.ts';
 import { claimStatement, rowStatus } from '../statements/claim.ts';
-import { detailsStatement, type ReadConsistency } from '../statements/details.ts';
 import { leaseStatements, type LeaseStatements } from '../statements/lease.ts';
 import { explainStatement, writeProbe } from '../statements/probe.ts';
 import { cellText, integerText } from '../values.ts';
-import { detailRows, isRowFault, sourceRow, type DetailRows, type SourceRow } from './rows.ts';
+import { Completion } from './completion.ts';
+import { DetailsReader } from './details-reader.ts';
+import { readable, rowState, type RowState } from './row-state.ts';
+import type { DetailRows, SourceRow } from './rows.ts';
 
 /** A row that this worker holds until its lease ends. */
 export interface Claimed {
@@ -44,26 +45,6 @@ export interface ReleaseOptions {
   readonly giveBack: boolean;
 }
 
-/** What the claim would make of a row now. */
-export interface RowState {
-  readonly requestId: string;
-  readonly state:
-    | 'due'
-    | 'waits'
-    | 'leased'
-    | 'lease-expired'
-    | 'attempts-used-up'
-    | 'poison'
-    | 'unknown-status'
-    | 'unreadable'
-    | 'known';
-  readonly detail: string;
-  /** Absent when its fields cannot be read. */
-  readonly row?: SourceRow;
-  /** What the event's id is derived from, where it is not the row's revision. */
-  readonly version?: string;
-}
-
 export interface OutboxOptions {
   readonly runner: SqlRunner;
   readonly definition: OutboxDefinition;
@@ -82,17 +63,18 @@ export class OutboxSource {
   readonly #definition: OutboxDefinition;
   readonly #owner: string;
   readonly #newToken: () => string;
-  readonly #logger: Logger;
   readonly #lease: LeaseStatements;
-  #consistency: ReadConsistency | undefined;
+  readonly #details: DetailsReader;
+  readonly #completion: Completion;
 
   constructor(options: OutboxOptions) {
     this.#runner = options.runner;
     this.#definition = options.definition;
     this.#owner = options.owner.slice(0, 200);
     this.#newToken = options.newToken;
-    this.#logger = options.logger;
     this.#lease = leaseStatements(options.definition);
+    this.#details = new DetailsReader(options);
+    this.#completion = new Completion(options.runner, options.definition);
   }
 
   get definition(): OutboxDefinition {
@@ -136,43 +118,13 @@ export class OutboxSource {
   }
 
   /**
-   * The row as it is now, under its lease, and its details, as of one instant.
+   * The row as it is now, under its lease, and its details, as of one instant. Rows that ask for the same details at the
+   * same time are read together.
    *
    * @throws SqlError for what passes by itself or a statement that the server refuses
    */
-  async readDetails(claimed: Claimed): Promise<ReadResult> {
-    const definition = this.#definition;
-    const consistency = (this.#consistency ??= await this.#chooseConsistency());
-    const { book, asOf, cut, scenario, revision } = claimed.row.fields;
-    const text = (value: string | number | boolean | null): string | null => (value === null ? null : String(value));
-    try {
-      const { resultSets } = await this.#runner.query(
-        detailsStatement(definition, consistency),
-        {
-          requestId: claimed.requestId,
-          leaseToken: claimed.leaseToken,
-          book: text(book),
-          asOf: text(asOf),
-          cut: text(cut),
-          scenario: text(scenario),
-          revision: Number(revision),
-          fixingDays: definition.fixingDays,
-        },
-        { maxRows: definition.maxDetailRows },
-      );
-      const own = resultSets[0]?.rows[0];
-      if (own === undefined) return { outcome: 'lease-lost' };
-      const details = detailRows(resultSets.slice(1));
-      return { outcome: 'read', row: sourceRow(definition, own), details, consistency };
-    } catch (error) {
-      // 3952: snapshot isolation was switched off since; ask the database again next time.
-      if (error instanceof SqlError && error.number === 3952) this.#consistency = undefined;
-      if (isRowFault(error)) return { outcome: 'unreadable', reason: error.message };
-      if (error instanceof SqlError && ['ESHAPE', 'ETOOMANYROWS'].includes(error.code)) {
-        return { outcome: 'unreadable', reason: error.message };
-      }
-      throw error;
-    }
+  readDetails(claimed: Claimed): Promise<ReadResult> {
+    return this.#details.read(claimed);
   }
 
   /** False when the lease is no longer ours. @throws SqlError */
@@ -180,9 +132,14 @@ export class OutboxSource {
     return this.#fenced(this.#lease.renew, claimed, { leaseSeconds: this.#definition.leaseSeconds });
   }
 
-  /** False when the lease is no longer ours; true again when it was completed by us before. @throws SqlError */
-  async complete(claimed: Claimed, eventId: string): Promise<boolean> {
-    return this.#fenced(this.#lease.complete, claimed, { eventId });
+  /**
+   * False when the lease is no longer ours; true again when it was completed by us before. Rows that are done at the same
+   * time are completed by one statement.
+   *
+   * @throws SqlError
+   */
+  complete(claimed: Claimed, eventId: string): Promise<boolean> {
+    return this.#completion.complete(claimed, eventId);
   }
 
   /** False when the lease is no longer ours. @throws SqlError */
@@ -242,13 +199,7 @@ export class OutboxSource {
 
   /** How details are read. @throws SqlError */
   async checkConsistency(): Promise<string> {
-    return describeConsistency(await this.#chooseConsistency());
-  }
-
-  async #chooseConsistency(): Promise<ReadConsistency> {
-    const consistency = await readConsistency(this.#runner);
-    this.#logger.info({ definition: this.#definition.name, consistency }, 'how details are read');
-    return consistency;
+    return describeConsistency(await this.#details.chooseConsistency());
   }
 
   async #fenced(
@@ -269,53 +220,8 @@ export class OutboxSource {
   }
 }
 
-/** The row's fields, or why nobody can read them. */
-function readable(definition: OutboxDefinition, row: Readonly<Record<string, Cell>>): SourceRow | string {
-  try {
-    return sourceRow(definition, row);
-  } catch (error) {
-    if (isRowFault(error)) return error.message;
-    throw error;
-  }
-}
-
 function byPriority(a: Claimed, b: Claimed): number {
   const priority = Number(b.row.fields.priority ?? 0) - Number(a.row.fields.priority ?? 0);
   if (priority !== 0) return priority;
   return BigInt(a.requestId) < BigInt(b.requestId) ? -1 : 1;
-}
-
-function rowState(definition: OutboxDefinition, row: Readonly<Record<string, Cell>>): RowState {
-  const text = (name: string): string => cellText(name, row[name]) ?? '';
-  const attempts = Number(row['attempts']);
-  const verdict = (): [RowState['state'], string] => {
-    switch (Number(row['status'])) {
-      case rowStatus.new:
-        if (Number(row['waits']) === 1)
-          return ['waits', `not before ${text('notBefore')}Z; last error: ${text('lastError')}`];
-        return attempts >= definition.maxAttempts
-          ? ['attempts-used-up', `${attempts} attempts: the next claim puts it aside`]
-          : ['due', `attempt ${attempts + 1} of ${definition.maxAttempts}`];
-      case rowStatus.claimed:
-        if (Number(row['leased']) === 1) return ['leased', `by ${text('leaseOwner')} until ${text('lockedUntil')}Z`];
-        return attempts >= definition.maxAttempts
-          ? ['attempts-used-up', `${attempts} attempts: the next claim puts it aside`]
-          : ['lease-expired', `held by ${text('leaseOwner')}; attempt ${attempts + 1} of ${definition.maxAttempts}`];
-      case rowStatus.poison:
-        return ['poison', text('lastError')];
-      default:
-        return ['unknown-status', `status ${text('status')} is none of the integrator's`];
-    }
-  };
-  const [state, detail] = verdict();
-  const requestId = integerText(definition.columns.id, row['requestId']);
-  const fields = readable(definition, row);
-  // Nobody can say which event it would be.
-  if (typeof fields === 'string')
-    return {
-      requestId,
-      state: state === 'poison' ? state : 'unreadable',
-      detail: state === 'poison' ? detail : fields,
-    };
-  return { requestId, state, detail, row: fields };
 }

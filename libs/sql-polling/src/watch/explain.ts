@@ -1,5 +1,5 @@
 import type { WatchDefinition } from '../definition/schema.ts';
-import type { RowState } from '../outbox/source.ts';
+import type { RowState } from '../outbox/row-state.ts';
 import type { Change, ChangeReader } from './change.ts';
 import { isNews, versionOf } from './news.ts';
 import type { Cursor, DetectionStore, KnownRow } from './state.ts';

@@ -1,7 +1,7 @@
 import { checkReadable, describeConsistency, pingDatabase } from '../checks.ts';
 import type { SqlRunner } from '../client/statement.ts';
 import type { WatchDefinition } from '../definition/schema.ts';
-import type { RowState } from '../outbox/source.ts';
+import type { RowState } from '../outbox/row-state.ts';
 import { isInRange, pastOfKnown, type AsOfRange, type PastRow } from '../past.ts';
 import type { ReadConsistency } from '../statements/details.ts';
 import type { ChangeReader } from './change.ts';
