@@ -29,14 +29,19 @@ export async function startWorld() {
     startSqlSimulatorProcess(),
   ]);
   const { user, password, database } = sqlSimulatorLogin;
-  const sql = new Connection({
-    server: simulator.host,
-    authentication: { type: 'default', options: { userName: user, password } },
-    options: { port: simulator.port, database, encrypt: false, trustServerCertificate: true },
-  });
-  await new Promise<void>((resolve, reject) => {
-    sql.connect((error) => (error ? reject(error) : resolve()));
-  });
+  const connect = async (): Promise<Connection> => {
+    const connection = new Connection({
+      server: simulator.host,
+      authentication: { type: 'default', options: { userName: user, password } },
+      options: { port: simulator.port, database, encrypt: false, trustServerCertificate: true },
+    });
+    await new Promise<void>((resolve, reject) => {
+      connection.connect((error) => (error ? reject(error) : resolve()));
+    });
+    connection.on('error', () => undefined);
+    return connection;
+  };
+  let sql = await connect();
   const query = (text: string): Promise<readonly Readonly<Record<string, unknown>>[]> =>
     new Promise((resolve, reject) => {
       const rows: Record<string, unknown>[] = [];
@@ -155,6 +160,11 @@ export async function startWorld() {
     publishedAt,
     idsOf,
     startIntegrator,
+    /** After the database was killed. */
+    reconnect: async (): Promise<void> => {
+      sql.close();
+      sql = await connect();
+    },
     /** Statements that reached the server since the last call, those of this bench's own connection left out. */
     statements: async (): Promise<number> => {
       const url = `${simulator.controlUrl}/control/transcript`;
