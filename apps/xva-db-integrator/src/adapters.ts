@@ -82,3 +82,11 @@ export function blame(error: unknown): Blame {
   const name = error instanceof Error ? error.name : '';
   return /Credential|Authentication/.test(name) ? 'operator' : 'row';
 }
+
+/** Whether requests can be frozen there; writes nothing. @throws StorageError 403 for who may not write */
+export async function probeRequests(container: BlobContainer): Promise<string> {
+  if (!(await container.exists())) return 'not there yet: made with the first request';
+  // Over a version that never was: who may write hears that there is none (412), who may not is refused before.
+  await container.put('check-write', '', { ifMatch: '"0x8D0000000000000"' });
+  return 'there, and can be written';
+}

@@ -21,7 +21,7 @@ import {
   type WatchSource,
 } from '@xva/sql-polling';
 import { Registry } from 'prom-client';
-import { blame, busyMs, createPublisherPort, createRequestStore } from './adapters.ts';
+import { blame, busyMs, createPublisherPort, createRequestStore, probeRequests } from './adapters.ts';
 import type { IntegratorConfig } from './config.ts';
 import { createDetectionStore } from './detection-store.ts';
 import type { TickedSource } from './polling.ts';
@@ -185,7 +185,7 @@ export function compose(config: IntegratorConfig, logger: Logger): Composition {
   ]);
   const containerCheck: Check = {
     name: 'requests container',
-    run: async () => ((await container.exists()) ? 'there' : 'not there yet: made with the first request'),
+    run: () => probeRequests(container),
   };
   return {
     stations,

@@ -107,6 +107,10 @@ export function createDetectionStore(table: TableStore): DetectionStore {
       return found;
     },
     writeRow: (definition, row, etag) => write(definition, rowKeyOf(row.key), row, { state: row.state }, etag),
+    checkWrite: async (definition) => {
+      // Over a version that never was: who may write hears that there is none, who may not is refused before.
+      await absent(() => table.replace({ partitionKey: definition, rowKey: 'check-write', properties: {} }, noVersion));
+    },
     listRows: async function* (definition) {
       const filter = `PartitionKey eq ${filterText(definition)} and RowKey ge 'row-' and RowKey lt 'row.'`;
       try {
@@ -119,6 +123,7 @@ export function createDetectionStore(table: TableStore): DetectionStore {
 }
 
 const readsAtOnce = 16;
+const noVersion = `W/"datetime'2000-01-01T00%3A00%3A00.0000000Z'"`;
 
 async function absent<T>(read: () => Promise<T | undefined>): Promise<T | undefined> {
   try {

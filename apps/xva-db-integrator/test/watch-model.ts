@@ -210,6 +210,10 @@ export class FakeDetectionStore implements DetectionStore {
   onLead: (record: LeadRecord) => void = () => undefined;
   readonly rows = new Map<string, Stored<KnownRow>>();
 
+  checkWrite(): Promise<void> {
+    return Promise.resolve();
+  }
+
   readLead(): Promise<Stored<LeadRecord> | undefined> {
     return Promise.resolve(this.lead);
   }
@@ -272,6 +276,7 @@ export function modelSource(
     readRows: (at, keys) => call('readRows', () => store.readRows(at, keys)),
     writeRow: (at, value, etag) => call('writeRow', () => store.writeRow(at, value, etag)),
     listRows: () => store.listRows(),
+    checkWrite: () => store.checkWrite(),
   };
   return new WatchSource({
     runner: {

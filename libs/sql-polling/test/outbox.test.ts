@@ -1,5 +1,5 @@
 import { requestSourceContract, type RequestSourceHarness, type TableRow } from '@xva/testkit';
-import { SqlConnection, SqlError, SqlPool } from '../src/index.ts';
+import { SqlConnection, SqlError, SqlPool, type SqlRunner } from '../src/index.ts';
 import { definitionOf, emptyTables, insertRow, openPool, sourceOn } from './outbox-kit.ts';
 import { openTarget, type RawSql, type Target } from './target.ts';
 
@@ -186,6 +186,26 @@ describe('the request table', () => {
       [ids['poison'], 'poison'],
     ]);
     expect(await raw.run('SELECT COUNT(*) AS n FROM xva.RunRequest WHERE Attempts = 0')).toEqual(before);
+  });
+
+  it('checks the claim by a statement of its form, which a table with a trigger refuses', async () => {
+    const texts: string[] = [];
+    const runner: SqlRunner = {
+      query: (statement, values) => {
+        texts.push(statement.sql);
+        return pool.query(statement, values);
+      },
+    };
+    await sourceOn(runner).checkWrite();
+    expect(texts).toEqual([expect.stringMatching(/^UPDATE .* OUTPUT inserted\.\[RequestId\] WHERE 1 = 0$/)]);
+    // The simulator has no triggers.
+    if (target.simulator !== undefined) return;
+    await raw.run('CREATE TRIGGER xva.TriedByTest ON xva.RunRequest AFTER UPDATE AS SET NOCOUNT ON');
+    try {
+      await expect(sourceOn(pool).checkWrite()).rejects.toMatchObject({ number: 334 });
+    } finally {
+      await raw.run('DROP TRIGGER xva.TriedByTest');
+    }
   });
 
   it('checks rights and shape, and names what is missing', async () => {

@@ -36,6 +36,7 @@ class MemoryStore implements DetectionStore {
     this.rows.set(value.key, stored);
     return Promise.resolve(stored.etag);
   };
+  checkWrite = () => Promise.resolve();
   async *listRows() {
     await Promise.resolve();
     yield* [...this.rows.values()];

@@ -39,13 +39,16 @@ function requestProbes(definition: PollingDefinition, mapped: readonly string[],
   }
 }
 
-/** Changes no row, but needs the right to write each of the claim's columns. */
+/**
+ * Changes no row, but needs the right to write each of the claim's columns, and gives rows back as the claim does: a table
+ * with an enabled trigger refuses that (error 334) before it looks at any row.
+ */
 export function writeProbe(definition: OutboxDefinition): Statement {
   const written = Object.entries(definition.columns).filter(([name]) => name !== 'id' && name !== 'createdAt');
   const assignments = written.map(([, column]) => `${quoteIdentifier(column)} = ${quoteIdentifier(column)}`);
   return {
     name: 'probe-write',
-    sql: `UPDATE ${quoteTable(definition.table)} SET ${assignments.join(', ')} WHERE 1 = 0`,
+    sql: `UPDATE ${quoteTable(definition.table)} SET ${assignments.join(', ')} OUTPUT inserted.${quoteIdentifier(definition.columns.id)} WHERE 1 = 0`,
     parameters: {},
   };
 }

@@ -77,8 +77,10 @@ export class WatchInspection {
 
   /** Where the definition stands. @throws what the store throws */
   async checkState(): Promise<string> {
-    const record = (await this.options.store.readLead(this.definition.name))?.value;
-    if (record === undefined) return 'not begun yet';
+    const { store } = this.options;
+    const record = (await store.readLead(this.definition.name))?.value;
+    await store.checkWrite(this.definition.name);
+    if (record === undefined) return 'not begun yet, can be written';
     const { phase, gap } = record.cursor;
     const read = gap === null ? '' : `; everything was read again at ${gap.at}: ${gap.reason}`;
     return `${phase}, led by ${record.leader ?? 'nobody'}${read}`;

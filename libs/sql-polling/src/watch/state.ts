@@ -66,4 +66,6 @@ export interface DetectionStore {
   readRows(definition: string, keys: readonly string[]): Promise<ReadonlyMap<string, Stored<KnownRow>>>;
   writeRow(definition: string, row: KnownRow, etag: string | undefined): Promise<string | undefined>;
   listRows(definition: string): AsyncIterable<Stored<KnownRow>>;
+  /** Rejects, as a write would, when this identity may not write; changes nothing. */
+  checkWrite(definition: string): Promise<void>;
 }
