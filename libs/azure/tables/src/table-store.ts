@@ -122,6 +122,8 @@ export class TableStore {
    * Inserts rows and, in the same transaction, the guard: over its version `etag`, or as a new row without one. `changed`
    * when the guard is another version by now or any of the rows exists; then nothing was written. All rows share a
    * partition, 100 with the guard at most (Table service, Performing Entity Group Transactions).
+   *
+   * @throws TableError; `retryable` also when no answer came, or not all of it: whether it was done is unknown then
    */
   async appendTogether(
     rows: readonly TableRow[],
@@ -134,9 +136,13 @@ export class TableStore {
     ];
     try {
       const options = { abortSignal: AbortSignal.timeout(transactionTimeoutMs) };
-      await this.#call(() => this.#client.submitTransaction(actions, options));
+      const { subResponses } = await this.#call(() => this.#client.submitTransaction(actions, options));
+      // 202 says that the request was read; each part says that its row was written.
+      const written = subResponses.filter(({ status }) => status >= 200 && status < 300).length;
+      if (written < actions.length) throw this.#incomplete(`${written} of ${actions.length} parts came`);
       return { outcome: 'done' };
     } catch (error) {
+      if (error instanceof Error && /sub-response/.test(error.message)) throw this.#incomplete(error.message);
       if (error instanceof Error && error.name === 'AbortError') {
         const message = `no answer to a transaction in ${transactionTimeoutMs} ms`;
         throw new TableError(this.table, 'Timeout', 0, message, undefined, error);
@@ -145,6 +151,10 @@ export class TableStore {
       if (error.status === 412 || error.code === 'EntityAlreadyExists') return { outcome: 'changed' };
       throw error;
     }
+  }
+
+  #incomplete(what: string): TableError {
+    return new TableError(this.table, 'IncompleteAnswer', 0, `the answer to a transaction was cut: ${what}`);
   }
 
   /** Writes the row whatever is there. */

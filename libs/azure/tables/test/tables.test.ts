@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { CostModel } from '@xva/contracts';
 import { describeRunStore, sampleRecord, startAzurite, type Azurite } from '@xva/testkit';
 import { joinLongText, maxTextLength, splitLongText } from '../src/long-text.ts';
@@ -74,6 +76,43 @@ describe('TableStore on Azurite', () => {
     const clash = await store.appendTogether([row('4', 4), row('2', 9)], { row: row('head', 4), etag: again!.etag });
     expect([clash, await store.get(partitionKey, '4')]).toEqual([{ outcome: 'changed' }, undefined]);
     expect((await store.get(partitionKey, 'head'))?.properties).toEqual({ n: 3 });
+  });
+
+  it.each([
+    ['empty', () => ''],
+    ['cut after half of its parts', (body: string) => body.slice(0, body.indexOf('HTTP/1.1', body.length / 2))],
+    ['cut within a status', (body: string) => body.replace(/HTTP\/1\.1 204/, 'HTT')],
+  ])('leaves open whether a transaction was done when its answer is %s', async (_what, damage) => {
+    const server = createServer((incoming, outgoing) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.on('end', () => {
+        const { connection: _c, host: _h, 'content-length': _l, ...headers } = incoming.headers;
+        const url = `${new URL(azurite.tableEndpoint).origin}${incoming.url}`;
+        const request = { method: 'POST', headers: headers as Record<string, string>, body: Buffer.concat(chunks) };
+        void fetch(url, request).then(async (answer) => {
+          const type = answer.headers.get('content-type') ?? '';
+          outgoing.writeHead(answer.status, { 'content-type': type }).end(damage(await answer.text()));
+        });
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const through = azurite.connectionString.replace(
+      /TableEndpoint=http:\/\/127\.0\.0\.1:\d+/,
+      `TableEndpoint=http://127.0.0.1:${port}`,
+    );
+    const partitionKey = `damaged-${port}`;
+    const row = (rowKey: string) => ({ partitionKey, rowKey, properties: { n: 1 } });
+    const append = new TableStore({ connectionString: through, table: 'things' }).appendTogether(
+      ['1', '2', '3'].map(row),
+      { row: row('head'), etag: undefined },
+    );
+    await expect(append).rejects.toMatchObject({ code: 'IncompleteAnswer', status: 0, retryable: true });
+    // It was done all the same, which its caller finds out by reading.
+    expect(await store.get(partitionKey, '3')).toBeDefined();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   });
 
   it('keeps text that is longer than a property may be', async () => {
