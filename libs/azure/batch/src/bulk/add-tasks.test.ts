@@ -221,6 +221,28 @@ describe('adding in bulk', () => {
     await expect(addTasksInBulk(broken(), batch.options)).rejects.toThrow('no more input');
   });
 
+  it.each([0, 500, 429, 503])(
+    'outlives a service that is away for ten seconds (%i) with few requests, however many collections there are',
+    async (status) => {
+      for (let seed = 1; seed <= 5; seed += 1) {
+        const batch = service(seeded(seed), 0);
+        const { clock } = batch.options;
+        const policy = { maxAttempts: 6, baseDelayMs: 100, maxDelayMs: 5_000, deadlineMs: 60_000 };
+        let failed = 0;
+        const send = (body: string): Promise<unknown> => {
+          if (clock.now().getTime() >= 10_000) return batch.options.send(body);
+          failed += 1;
+          return Promise.reject(fault(status));
+        };
+        const specs = Array.from({ length: 20_000 }, (_, index) => spec(`t${index}`));
+        const added = await addTasksInBulk(specs, { ...batch.options, parallelism: 32, policy, send });
+        expect(added.created).toBe(20_000);
+        // Of 200 collections, each of which may be tried six times.
+        expect(failed).toBeLessThan(200);
+      }
+    },
+  );
+
   it('gives up when the policy is used up, with the last error', async () => {
     const batch = service(seeded(1), 0);
     const send = () => Promise.reject(fault(503, 1_000));

@@ -151,15 +151,21 @@ export class Pump {
     const verdict = judge(error, startedMs);
     if (verdict === undefined) return this.#fail(error);
     const delayMs = this.#again(chunk, error, verdict.retryAfterMs);
-    const throttled = error instanceof BatchError && (error.status === 429 || error.status === 503);
-    if (throttled) this.#throttle.refused(startedMs, clock.now().getTime(), delayMs);
+    // A service that is away needs no less rest than one that is busy.
+    if (error instanceof BatchError && error.retryable)
+      this.#throttle.refused(startedMs, clock.now().getTime(), delayMs);
   }
 
-  /** Sends the items again after a while, or fails for good when the policy is used up. Returns the wait. */
+  /**
+   * Sends the items again after a while, or fails for good when the policy is used up. Returns the wait. While nothing
+   * comes through for any of several collections, all back off together and none uses up its tries: the deadline ends it.
+   */
   #again(chunk: Chunk, error: unknown, retryAfterMs: number | undefined): number {
     const { policy, random, clock, onRetry } = this.#options;
-    const attempts = chunk.attempts + 1;
-    const delayMs = retryDelayMs(policy, attempts, random, retryAfterMs);
+    const isAlone = this.#drained && this.#ready.length + this.#waiting + this.#flying <= 1;
+    const isShared = this.#throttle.isAway && !isAlone;
+    const attempts = chunk.attempts + (isShared ? 0 : 1);
+    const delayMs = retryDelayMs(policy, isShared ? this.#throttle.rounds + 1 : attempts, random, retryAfterMs);
     const now = clock.now().getTime();
     if (attempts >= policy.maxAttempts || now - (chunk.firstTriedMs ?? now) + delayMs > policy.deadlineMs) {
       this.#fail(error);
