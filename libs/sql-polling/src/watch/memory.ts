@@ -9,6 +9,8 @@ export interface Work {
   known: Stored<KnownRow> | undefined;
   /** By the process's own forward clock. */
   restsUntilMs: number;
+  /** That it is being tried is on its way to the store; false when another process wrote something else. */
+  noting?: Promise<boolean> | undefined;
 }
 
 type Now = Parameters<typeof remembered>[2];

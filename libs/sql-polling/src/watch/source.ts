@@ -106,6 +106,8 @@ export class WatchSource extends WatchInspection {
     const work = this.#workOf(claimed);
     if (work === undefined) return { outcome: 'lease-lost' };
     const consistency = await this.options.consistency();
+    const noted = this.#noted(work);
+    noted.catch(() => undefined);
     const { book, asOf, cut, scenario, revision } = claimed.row.fields;
     const text = (value: string | number | boolean | null): string | null => (value === null ? null : String(value));
     const statement = detailsBatch(definition, consistency, reader.own.sql, {
@@ -127,6 +129,7 @@ export class WatchSource extends WatchInspection {
         },
         { maxRows: definition.maxDetailRows },
       );
+      if (!(await noted)) return { outcome: 'lease-lost' };
       const own = reader.ownRow(resultSets[0], work.change);
       if (own === undefined) {
         // What it became since lies behind this page, under a version of its own.
@@ -160,6 +163,7 @@ export class WatchSource extends WatchInspection {
   async release(claimed: ClaimedChange, options: ReleaseOptions): Promise<'released' | 'poisoned' | 'lease-lost'> {
     const work = this.#workOf(claimed);
     if (work === undefined) return 'lease-lost';
+    if (!(await this.#noted(work))) return 'lease-lost';
     const attempts = claimed.attempts - (options.giveBack ? 1 : 0);
     const reason = this.#cut(options.error ?? work.known?.value.reason ?? '');
     if (attempts >= this.definition.maxAttempts) {
@@ -286,7 +290,8 @@ export class WatchSource extends WatchInspection {
 
   /**
    * Notes that each is being tried before anything is published: a row that goes back to what it was while its event is on
-   * the way must not look as if nothing had happened. What was tried too often is put aside.
+   * the way must not look as if nothing had happened. A first try is noted while its details are read (whoever reads waits
+   * for both), a further one before, since its request may be frozen already. What was tried too often is put aside.
    */
   async #begin(due: readonly Work[]): Promise<ClaimResult> {
     const { maxAttempts } = this.definition;
@@ -302,7 +307,10 @@ export class WatchSource extends WatchInspection {
           return kept ? { poisoned: { requestId: change.key, reason } } : {};
         }
         const reason = before?.reason ?? 'no worker lived to say why';
-        if (!(await this.#remember(work, { state: 'failing', attempts, reason }))) return {};
+        work.noting = this.#remember(work, { state: 'failing', attempts, reason });
+        // Whoever takes the claim up hears of it.
+        work.noting.catch(() => undefined);
+        if (attempts > 1 && !(await this.#noted(work))) return {};
         const { key: requestId, version, row } = change;
         return { claimed: { requestId, leaseToken: version, attempts, row, version } };
       }),
@@ -345,11 +353,20 @@ export class WatchSource extends WatchInspection {
     now: Parameters<typeof remembered>[2] & { readonly state: 'published' | 'poison' },
   ): Promise<boolean> {
     const work = this.#workOf(claimed);
-    if (work === undefined || !(await this.#remember(work, now))) return false;
+    if (work === undefined || !(await this.#noted(work)) || !(await this.#remember(work, now))) return false;
     this.#work.delete(claimed.requestId);
     this.#pageWasEmpty = false;
     this.options.crashPoint?.('row-remembered');
     return true;
+  }
+
+  /** Once it is known in the store that the work is being tried. @throws what the store threw */
+  async #noted(work: Work): Promise<boolean> {
+    try {
+      return (await work.noting) ?? true;
+    } finally {
+      work.noting = undefined;
+    }
   }
 
   async #remember(work: Work, now: Parameters<typeof remembered>[2]): Promise<boolean> {
