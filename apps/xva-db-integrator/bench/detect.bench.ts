@@ -17,7 +17,7 @@ const backlogPairs = isQuick ? 1 : 3;
 const thinRows = Number(process.argv[process.argv.indexOf('--thin') + 1] ?? '') || (isQuick ? 1_000 : 20_000);
 
 const condition = `SELECT Book, CONVERT(varchar(10), AsOf, 23) AS AsOf, Cut, Scenario, Revision, BaseCurrency, Samples, Seed, CONVERT(varchar(42), Quantile) AS Quantile, DvaName, GridTenors, Strict, Priority, Traceparent FROM xva.RunRequest WHERE Status = 0`;
-const fast = 'window: { lengthMs: 60000, minDelayMs: 5, maxDelayMs: 15 }';
+const fast = 'window: { lengthMs: 60000, minDelayMs: 5, maxDelayMs: 8 }';
 const modes = ['outbox', 'rowversion', 'changeTracking', 'query'] as const;
 let names = 0;
 

@@ -115,7 +115,11 @@ export class ChangeTracking {
     if (changes.size === 0) return;
     this.version += 1;
     this.#commits.push({ seq, version: this.version });
-    for (const [table, some] of changes) this.tables.get(table.id)?.changes.push(...some);
+    for (const [table, some] of changes) {
+      const tracked = this.tables.get(table.id);
+      // Not spread: a transaction may change more rows than a call takes arguments.
+      for (const change of some) tracked?.changes.push(change);
+    }
   }
 
   enable(table: Table): void {
@@ -146,6 +150,8 @@ export class ChangeTracking {
     const oldestMs = nowMs - settings.retention * unitMs[settings.unit];
     let any = false;
     for (const [id, { changes }] of this.tables) {
+      // Asked at every commit: as a rule the first change, the oldest, is young still.
+      if ((changes[0]?.atMs ?? oldestMs) >= oldestMs) continue;
       const last = changes.findLast(({ atMs }) => atMs < oldestMs);
       if (last === undefined) continue;
       this.forget(id, last.version);
@@ -158,7 +164,14 @@ export class ChangeTracking {
   currentVersion(snapshot: number | undefined): number | undefined {
     if (this.settings === undefined) return undefined;
     if (snapshot === undefined) return this.version;
-    const later = this.#commits.find(({ seq }) => seq > snapshot);
+    // The first commit after the snapshot; they are in order.
+    let [low, high] = [0, this.#commits.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#commits[middle]?.seq ?? 0) > snapshot) high = middle;
+      else low = middle + 1;
+    }
+    const later = this.#commits[low];
     return later === undefined ? this.version : later.version - 1;
   }
 
