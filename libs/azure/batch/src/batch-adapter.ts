@@ -179,14 +179,12 @@ export class BatchAdapter {
       select: 'id,state,stateTransitionTime,creationTime,poolInfo,metadata,executionInfo',
       ...(filter === undefined ? {} : { filter }),
     };
-    const first = await this.#client.call('jobs', (client, options) => client.job.list({ ...options, jobListOptions }));
-    yield* first.map(toJobFacts);
-    for (let next = first.odatanextLink; next !== undefined;) {
-      const link = next;
-      const page = await this.#client.call('jobs', (client, options) => client.job.listNext(link, options));
-      yield* page.map(toJobFacts);
-      next = page.odatanextLink;
-    }
+    const pages = this.#client.list(
+      'jobs',
+      (client, options) => client.job.list({ ...options, jobListOptions }),
+      (client, link, options) => client.job.listNext(link, options),
+    );
+    for await (const page of pages) yield* page.map(toJobFacts);
   }
 
   /**

@@ -3,6 +3,7 @@ import { DefaultAzureCredential, type TokenCredential } from '@azure/identity';
 import { retry, systemClock, type Clock, type Random, type RetryPolicy } from '@xva/runtime';
 import { entraAuthorizer, sharedKeyAuthorizer, type Authorizer } from './credentials.ts';
 import { BatchError, translateError } from './errors.ts';
+import { pagesOf } from './pages.ts';
 import { RestClient } from './rest.ts';
 import { Transport } from './transport.ts';
 
@@ -74,7 +75,7 @@ export class RetryingBatchClient {
     });
     this.#client = new BatchServiceClient(this.#authorizer.sdk, endpoint, {
       noRetryPolicy: true,
-      httpClient: this.#transport.sdk,
+      httpClient: this.#transport.sdk(endpoint),
     });
   }
 
@@ -85,6 +86,19 @@ export class RetryingBatchClient {
     signal?: AbortSignal,
   ): Promise<T> {
     return this.retrying(() => this.#once(target, operation, signal), signal);
+  }
+
+  /** The pages of one of the official client's listings, each with retries. @throws BatchError */
+  list<P extends { readonly odatanextLink?: string }>(
+    target: string,
+    first: (client: BatchServiceClient, options: CallOptions) => Promise<P>,
+    next: (client: BatchServiceClient, link: string, options: CallOptions) => Promise<P>,
+  ): AsyncGenerator<P> {
+    const read = (link: string | undefined): Promise<P> =>
+      this.call(target, (client, options) =>
+        link === undefined ? first(client, options) : next(client, link, options),
+      );
+    return pagesOf(target, read, (page) => page.odatanextLink);
   }
 
   /** An operation of any kind, tried again as the policy says. @throws BatchError */

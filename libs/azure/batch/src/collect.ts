@@ -97,18 +97,15 @@ export class BatchCollector {
   async nodes(poolId: string): Promise<ReadonlyMap<string, { state: string; since: Date | undefined }> | undefined> {
     const found = new Map<string, { state: string; since: Date | undefined }>();
     try {
-      let page = await this.#client.call(`nodes of ${poolId}`, (client, options) =>
-        client.computeNode.list(poolId, options),
+      const pages = this.#client.list(
+        `nodes of ${poolId}`,
+        (client, options) => client.computeNode.list(poolId, options),
+        (client, link, options) => client.computeNode.listNext(link, options),
       );
-      for (;;) {
+      for await (const page of pages)
         for (const { id, state, stateTransitionTime } of page)
           if (id !== undefined) found.set(id, { state: (state ?? '').toLowerCase(), since: stateTransitionTime });
-        const next = page.odatanextLink;
-        if (next === undefined) return found;
-        page = await this.#client.call(`nodes of ${poolId}`, (client, options) =>
-          client.computeNode.listNext(next, options),
-        );
-      }
+      return found;
     } catch (error) {
       if (isAbsent(error)) return undefined;
       throw error;
@@ -119,16 +116,17 @@ export class BatchCollector {
   async schedules(): Promise<readonly { id: string; state: string; since: Date }[] | undefined> {
     const found: { id: string; state: string; since: Date }[] = [];
     try {
-      let page = await this.#client.call('schedules', (client, options) => client.jobSchedule.list(options));
-      for (;;) {
+      const pages = this.#client.list(
+        'schedules',
+        (client, options) => client.jobSchedule.list(options),
+        (client, link, options) => client.jobSchedule.listNext(link, options),
+      );
+      for await (const page of pages)
         for (const { id, state, stateTransitionTime, creationTime } of page) {
           const since = stateTransitionTime ?? creationTime ?? new Date(0);
           if (id !== undefined) found.push({ id, state: (state ?? '').toLowerCase(), since });
         }
-        const next = page.odatanextLink;
-        if (next === undefined) return found;
-        page = await this.#client.call('schedules', (client, options) => client.jobSchedule.listNext(next, options));
-      }
+      return found;
     } catch (error) {
       if (isNotOffered(error)) return undefined;
       throw error;

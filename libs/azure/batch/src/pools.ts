@@ -37,14 +37,12 @@ export class Pools {
   }
 
   async *list(): AsyncGenerator<PoolFacts> {
-    const first = await this.#client.call('pools', (client, options) => client.pool.list(options));
-    yield* first.map(toPoolFacts);
-    for (let next = first.odatanextLink; next !== undefined;) {
-      const link = next;
-      const page = await this.#client.call('pools', (client, options) => client.pool.listNext(link, options));
-      yield* page.map(toPoolFacts);
-      next = page.odatanextLink;
-    }
+    const pages = this.#client.list(
+      'pools',
+      (client, options) => client.pool.list(options),
+      (client, link, options) => client.pool.listNext(link, options),
+    );
+    for await (const page of pages) yield* page.map(toPoolFacts);
   }
 
   /** Asks for so many nodes; what is left out stays. A pool that scales by its formula says so. */

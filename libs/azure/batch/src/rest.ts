@@ -1,5 +1,6 @@
 import type { Authorizer } from './credentials.ts';
-import { BatchError, jsonOf } from './errors.ts';
+import { jsonOf } from './errors.ts';
+import { ownUrl } from './pages.ts';
 import type { Transport } from './transport.ts';
 
 /** The api-version of the official client, so that both of the adapter's ways see one service. */
@@ -45,11 +46,7 @@ export class RestClient {
 
   /** Follows `odata.nextLink`, which never leads to another host. */
   async follow(target: string, link: string, signal?: AbortSignal): Promise<unknown> {
-    const url = URL.parse(link);
-    if (url?.origin !== this.#origin.origin) {
-      const detail = `the next page is said to be at ${link.slice(0, 200)}, which is not ${this.#origin.origin}`;
-      throw new BatchError(target, { code: 'ForeignNextLink', status: 200, detail });
-    }
+    const url = ownUrl(target, link, this.#origin.origin);
     if (!url.searchParams.has('api-version')) url.searchParams.set('api-version', apiVersion);
     const query = new Map(url.searchParams);
     return this.#exchange(target, { method: 'GET', path: url.pathname, query, search: url.search }, signal);

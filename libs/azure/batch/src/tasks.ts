@@ -1,6 +1,13 @@
 import { addTasksInBulk, type Added } from './bulk/add-tasks.ts';
 import type { RetryingBatchClient } from './client.ts';
+import { BatchError } from './errors.ts';
+import { pagesOf } from './pages.ts';
 import { contentSelect, toTaskFacts, type TaskFacts, type TaskSpec, type WireTask } from './shapes.ts';
+
+interface TaskPage {
+  readonly value: readonly WireTask[];
+  readonly 'odata.nextLink'?: string;
+}
 
 /** The properties of a task that `toTaskFacts` reads. */
 export const factsSelect = 'id,state,executionInfo,nodeInfo';
@@ -68,16 +75,16 @@ export class Tasks {
       ...(filter === undefined ? {} : { $filter: filter }),
       ...(pageSize === undefined ? {} : { maxresults: String(pageSize) }),
     };
-    for (let link: string | undefined = ''; link !== undefined;) {
-      const next: string = link;
-      const page = (await this.#client.retrying(
-        () =>
-          next === '' ? rest.json(target, { method: 'GET', path, query }, signal) : rest.follow(target, next, signal),
-        signal,
-      )) as { value?: readonly WireTask[]; 'odata.nextLink'?: string };
-      yield* page.value ?? [];
-      link = page['odata.nextLink'];
-    }
+    const read = (link: string | undefined): Promise<TaskPage> =>
+      this.#client.retrying(async () => {
+        const request = { method: 'GET', path, query } as const;
+        const page = await (link === undefined
+          ? rest.json(target, request, signal)
+          : rest.follow(target, link, signal));
+        if (Array.isArray((page as Partial<TaskPage> | null | undefined)?.value)) return page as TaskPage;
+        throw new BatchError(target, { code: 'PARSE_ERROR', status: 200, detail: 'the answer has no list of tasks' });
+      }, signal);
+    for await (const page of pagesOf(target, read, (page) => page['odata.nextLink'])) yield* page.value;
   }
 
   /** Tasks whose state changed since `cursor`; without one, those that are no longer active. */

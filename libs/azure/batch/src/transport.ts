@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
 import type { BatchServiceClient } from '@azure/batch';
 import { BatchError } from './errors.ts';
+import { ownUrl } from './pages.ts';
 
 /** Sockets of one adapter; more requests wait in line. */
 const maxSockets = 128;
@@ -52,15 +53,15 @@ export class Transport {
     return { status, headers, body: text };
   }
 
-  /** The official client's way in. */
-  get sdk(): SdkHttpClient {
-    return { sendRequest: (request) => this.#sdk(request) };
+  /** The official client's way in. It follows any next link, so that what leads away from `origin` is refused here. */
+  sdk(origin: string): SdkHttpClient {
+    return { sendRequest: (request) => this.#sdk(request, origin) };
   }
 
-  async #sdk(request: SdkRequest): Promise<SdkAnswer> {
+  async #sdk(request: SdkRequest, origin: string): Promise<SdkAnswer> {
     const chunks: Buffer[] = [];
     const outgoing = {
-      url: new URL(request.url),
+      url: ownUrl(request.url.slice(0, 200), request.url, origin),
       method: request.method,
       headers: request.headers.rawHeaders(),
       body: typeof request.body === 'string' ? request.body : undefined,
@@ -76,6 +77,9 @@ export class Transport {
     for (const [name, value] of Object.entries(headers)) answered.set(name, String(value));
     const body = Buffer.concat(chunks);
     const ok = status >= 200 && status < 300;
+    // The client would read it as an empty list, and a collector would take every run for one without a job.
+    if (ok && request.method === 'GET' && request.streamResponseBody !== true && body.length === 0)
+      throw new BatchError(target, { code: 'PARSE_ERROR', status, detail: 'the answer has no body' });
     return request.streamResponseBody === true && ok
       ? { request, status, headers: answered, readableStreamBody: Readable.from(body) }
       : { request, status, headers: answered, bodyAsText: body.toString('utf8') };

@@ -424,6 +424,125 @@ describe('answers', () => {
     expect(error.code).toBe('ForeignNextLink');
     return 'refused by name, not followed';
   });
+  const readAll = async (listed: AsyncIterable<unknown>): Promise<void> => {
+    let seen = 0;
+    for await (const _one of listed) if ((seen += 1) > 1_000) throw new Error('it never ends');
+  };
+  const listings = [
+    {
+      name: 'tasks',
+      on: /^GET \/jobs\/[^/]+\/tasks\?/,
+      read: (batch: BatchAdapter, job: string) => batch.collector().tasks(job),
+    },
+    { name: 'jobs', on: /^GET \/jobs\?/, read: (batch: BatchAdapter) => batch.listJobs() },
+    { name: 'pools', on: /^GET \/pools\?/, read: (batch: BatchAdapter) => batch.listPools() },
+  ];
+  for (const { name, on, read } of listings) {
+    const listing = async (act: Act, times: number): Promise<BatchError> => {
+      const job = await newJob();
+      await truth.addTasks(job, specs.slice(0, 2));
+      faulty.script({ on, times, act });
+      return failureOf(withAdapter({}, (batch) => readAll(read(batch, job))));
+    };
+    for (const link of ['http://169.254.169.254/latest?api-version=1', '/elsewhere?api-version=1'])
+      trial('listings', `${name}: the next page at ${link}`, async () => {
+        const error = await listing(
+          change((given) => ({ ...given, 'odata.nextLink': link })),
+          1,
+        );
+        expect(error.code).toBe('ForeignNextLink');
+        expect(faulty.asked.length).toBe(1);
+        return 'refused by name, not followed';
+      });
+    trial('listings', `${name}: a page that leads to itself`, async () => {
+      const link = `${faulty.url}/${name === 'tasks' ? `jobs/job-${jobs}/tasks` : name}?api-version=2022-10-01.16.0&$skiptoken=1`;
+      const body = JSON.stringify({ value: [], 'odata.nextLink': link });
+      const error = await listing({ kind: 'answer', status: 200, body }, 100);
+      expect(error.code).toBe('RepeatedNextLink');
+      return `refused by name after ${faulty.asked.length} pages`;
+    });
+    trial('listings', `${name}: 200 with no body, for ever`, async () => {
+      const error = await listing({ kind: 'answer', status: 200, body: '' }, 100);
+      expect(error).toMatchObject({ code: 'PARSE_ERROR', status: 200 });
+      return `never taken for an empty list: given up with ${error.code} after ${faulty.asked.length} tries`;
+    });
+  }
+  trial('answers', '200 with garbage said to be gzip', () =>
+    recovers([
+      {
+        on: add,
+        times: 1,
+        act: {
+          kind: 'answer',
+          status: 200,
+          body: '\u001f\u008bgarbage',
+          effect: true,
+          headers: { 'content-encoding': 'gzip' },
+        },
+      },
+    ]),
+  );
+});
+
+describe('ids and input', () => {
+  trial('input', 'no tasks at all', async () => {
+    const job = await newJob();
+    faulty.script();
+    expect(await withAdapter({}, (batch) => batch.addTasks(job, []))).toEqual({
+      outcome: 'added',
+      created: 0,
+      existed: 0,
+    });
+    expect(faulty.asked).toEqual([]);
+    return 'added, without a request';
+  });
+  for (const { name, second, outcome } of [
+    { name: 'an id twice with one content', second: spec(1), outcome: { outcome: 'added', created: 1, existed: 1 } },
+    {
+      name: 'an id twice with two contents',
+      second: spec(1, { commandLine: 'other' }),
+      outcome: { outcome: 'conflict', taskIds: ['task-1'] },
+    },
+    {
+      name: 'ids that differ by case alone',
+      second: { ...spec(1, { commandLine: 'other' }), id: 'TASK-1' },
+      outcome: { outcome: 'conflict', taskIds: ['TASK-1'] },
+    },
+  ])
+    trial('input', name, async () => {
+      const job = await newJob();
+      faulty.script();
+      expect(await withAdapter({}, (batch) => batch.addTasks(job, [spec(1), second]))).toEqual(outcome);
+      return JSON.stringify(outcome);
+    });
+  trial('input', 'ids of 64 and of 65 characters', async () => {
+    const job = await newJob();
+    faulty.script();
+    const named = (length: number) => ({ ...spec(1), id: 'a'.repeat(length) });
+    const outcome = await withAdapter({}, (batch) => batch.addTasks(job, [named(64), named(65)]));
+    expect(outcome).toMatchObject({ outcome: 'refused', taskId: 'a'.repeat(65) });
+    expect(await truth.getTask(job, 'a'.repeat(64))).toBeDefined();
+    return 'the longer one is refused by its id, the other is there';
+  });
+  trial('input', 'cancelled before it begins', async () => {
+    faulty.script();
+    const signal = AbortSignal.abort(new Error('never mind'));
+    await expect(withAdapter({}, (batch) => batch.addTasks('job', specs, { signal }))).rejects.toThrow('never mind');
+    expect(faulty.asked).toEqual([]);
+    return "rejects with the signal's reason, without a request";
+  });
+  trial('input', 'cancelled while it backs off', async () => {
+    const job = await newJob();
+    faulty.script({ on: add, times: 100, act: answer(503, 'ServerBusy', '50') });
+    const stop = new AbortController();
+    const call = withAdapter({ clock: systemClock, onRetry: () => stop.abort(new Error('enough')) }, (batch) =>
+      batch.addTasks(job, specs, { signal: stop.signal }),
+    );
+    const begun = Date.now();
+    await expect(call).rejects.toThrow('enough');
+    expect(Date.now() - begun).toBeLessThan(10_000);
+    return "rejects at once with the signal's reason, not after the 50 s that were asked for";
+  });
 });
 
 describe('conflicts', () => {
