@@ -89,15 +89,18 @@ export class RetryingBatchClient {
   }
 
   /** The pages of one of the official client's listings, each with retries. @throws BatchError */
-  list<P extends { readonly odatanextLink?: string }>(
+  list<P extends { readonly odatanextLink?: string; readonly _response: { readonly bodyAsText: string } }>(
     target: string,
     first: (client: BatchServiceClient, options: CallOptions) => Promise<P>,
     next: (client: BatchServiceClient, link: string, options: CallOptions) => Promise<P>,
   ): AsyncGenerator<P> {
     const read = (link: string | undefined): Promise<P> =>
-      this.call(target, (client, options) =>
-        link === undefined ? first(client, options) : next(client, link, options),
-      );
+      this.call(target, async (client, options) => {
+        const page = await (link === undefined ? first(client, options) : next(client, link, options));
+        // The client takes what is no list for an empty one, and a collector would take every run for one without a job.
+        if (/"value"\s*:\s*\[/.test(page._response.bodyAsText)) return page;
+        throw new BatchError(target, { code: 'PARSE_ERROR', status: 200, detail: 'the answer has no list' });
+      });
     return pagesOf(target, read, (page) => page.odatanextLink);
   }
 

@@ -77,8 +77,8 @@ export class Transport {
     for (const [name, value] of Object.entries(headers)) answered.set(name, String(value));
     const body = Buffer.concat(chunks);
     const ok = status >= 200 && status < 300;
-    // The client would read it as an empty list, and a collector would take every run for one without a job.
-    if (ok && request.method === 'GET' && request.streamResponseBody !== true && body.length === 0)
+    // The client would read it as a thing without properties.
+    if (ok && request.method === 'GET' && request.streamResponseBody !== true && isNothing(body))
       throw new BatchError(target, { code: 'PARSE_ERROR', status, detail: 'the answer has no body' });
     return request.streamResponseBody === true && ok
       ? { request, status, headers: answered, readableStreamBody: Readable.from(body) }
@@ -124,4 +124,9 @@ export class Transport {
   close(): void {
     for (const agent of this.#agents) agent.destroy();
   }
+}
+
+/** No body, or JSON's word for nothing. */
+function isNothing(body: Buffer): boolean {
+  return body.length < 100 && ['', 'null'].includes(body.toString('utf8').trim());
 }

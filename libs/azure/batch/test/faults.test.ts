@@ -461,11 +461,12 @@ describe('answers', () => {
       expect(error.code).toBe('RepeatedNextLink');
       return `refused by name after ${faulty.asked.length} pages`;
     });
-    trial('listings', `${name}: 200 with no body, for ever`, async () => {
-      const error = await listing({ kind: 'answer', status: 200, body: '' }, 100);
-      expect(error).toMatchObject({ code: 'PARSE_ERROR', status: 200 });
-      return `never taken for an empty list: given up with ${error.code} after ${faulty.asked.length} tries`;
-    });
+    for (const body of ['', '{}', 'null'])
+      trial('listings', `${name}: 200 with ${body === '' ? 'no body' : body}, for ever`, async () => {
+        const error = await listing({ kind: 'answer', status: 200, body }, 100);
+        expect(error).toMatchObject({ code: 'PARSE_ERROR', status: 200 });
+        return `never taken for an empty list: given up with ${error.code} after ${faulty.asked.length} tries`;
+      });
   }
   trial('answers', '200 with garbage said to be gzip', () =>
     recovers([
