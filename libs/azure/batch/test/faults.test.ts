@@ -256,13 +256,19 @@ describe('connections', () => {
     { name: 'half-open after the effect', act: { kind: 'hang', effect: true } as const },
     { name: 'latency of 50 ms', act: { kind: 'delay', ms: 50 } as const },
     { name: 'latency of 500 ms, past the time-out', act: { kind: 'delay', ms: 500 } as const },
+    { name: 'an answer that drips, past the time-out', act: { kind: 'drip', everyMs: 10 } as const },
     ...cuts,
   ]) {
     trial('connections', `${name}, adding tasks`, () =>
       recovers([{ on: add, times: 1, act }], { requestTimeoutMs: 250 }),
     );
   }
-  for (const act of [{ kind: 'reset' }, { kind: 'hang' }, ...cuts.map((cut) => cut.act)] as const) {
+  for (const act of [
+    { kind: 'reset' },
+    { kind: 'hang' },
+    { kind: 'drip', everyMs: 10 },
+    ...cuts.map((cut) => cut.act),
+  ] as const) {
     const name = act.kind === 'cut' ? `answer cut after ${act.bytes} bytes (${act.way})` : act.kind;
     trial('connections', `${name}, reading a pool`, async () => {
       faulty.script({ on: getPool, times: 1, act });

@@ -15,6 +15,8 @@ export type Act =
   | { readonly kind: 'reset'; readonly effect?: boolean }
   | { readonly kind: 'hang'; readonly effect?: boolean }
   | { readonly kind: 'delay'; readonly ms: number }
+  /** The whole answer, a byte every few milliseconds. */
+  | { readonly kind: 'drip'; readonly everyMs: number }
   /** The answer's first bytes, then the connection is cut; or, with `whole`, a complete answer that is half the JSON. */
   | { readonly kind: 'cut'; readonly bytes: number; readonly way: 'length' | 'chunked' | 'whole' }
   | { readonly kind: 'rewrite'; readonly change: (answer: never) => unknown };
@@ -94,6 +96,15 @@ export async function startFaultyBatch(target: string): Promise<FaultyBatch> {
       response.writeHead(statusCode, act.way === 'chunked' ? rest : { ...rest, 'content-length': length });
       if (act.way === 'whole') return void response.end(bytes.subarray(0, act.bytes));
       return void response.write(bytes.subarray(0, act.bytes), () => incoming.socket.destroy());
+    }
+    if (act?.kind === 'drip') {
+      response.writeHead(statusCode, { ...headers, 'content-length': bytes.length });
+      for (const byte of bytes) {
+        if (incoming.socket.destroyed) return;
+        response.write(Buffer.of(byte));
+        await new Promise((resolve) => setTimeout(resolve, act.everyMs));
+      }
+      return void response.end();
     }
     response.writeHead(statusCode, { ...headers, ...(bytes.length > 0 ? { 'content-length': bytes.length } : {}) });
     response.end(bytes);
