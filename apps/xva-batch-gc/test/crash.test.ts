@@ -183,5 +183,37 @@ describe('the collector killed with -9, on Azurite and the Batch emulator', () =
     });
   });
 
+  it('a pin set between the mark and the sweep keeps a run, a swept run, a blob, and says what it cannot keep', async () => {
+    const gone = await rig.seed('pin-gone');
+    await cycle('pin-gone');
+    const scene = await rig.seed('pinned');
+    const [orphan = '', other = ''] = scene.orphans;
+    const report = await mark(gc.deps, policy(), id('pinned'));
+    const told: string[] = [];
+    for (const thing of [scene.expired, gone.expired, `objects/${orphan}`, 'objects/none']) {
+      const { code, stdout } = await rig.cli(['pin', thing, '--reason', 'asked for']);
+      told.push(`${code} ${/"detail":"([^"(]*)/.exec(stdout)?.[1]?.trim() ?? ''}`);
+    }
+    expect(told).toEqual([
+      '0 pinned',
+      '0 pinned; it was swept, and what is left of it stays',
+      '0 pinned',
+      '0 pinned, but nothing of that name is there: a sweep may have taken it before',
+    ]);
+    const inside = await rig.cli(['pin', `${runContainerOf(scene.expired)}/a1/shard-0001/task.json`]);
+    expect([inside.code, inside.stderr.includes(`pin ${scene.expired}`)]).toEqual([5, true]);
+    expect((await sweep(gc.deps, policy(), report, { signal })).outcome).toBe('done');
+    expect((await rig.runs.get(scene.expired))?.record.state).toBe('failed');
+    expect(await rig.account.container(runContainerOf(scene.expired)).exists()).toBe(true);
+    const objects = rig.account.container('objects');
+    expect([(await objects.head(orphan)) !== undefined, await objects.head(other)]).toEqual([true, undefined]);
+    for (const runId of [scene.expired, gone.expired]) await gc.deps.pins.remove('run', runId);
+    book.record({
+      section: 'meanwhile',
+      name: 'a pin between the mark and the sweep',
+      observed: 'run, swept run and blob stay; a blob in the container of a run is refused: pin the run',
+    });
+  });
+
   it('its page says what was tried', () => book.close());
 });
