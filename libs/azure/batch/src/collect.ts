@@ -148,17 +148,24 @@ export class BatchCollector {
    */
   async preparationLeftovers(jobId: string): Promise<readonly { nodeId: string; since: Date }[] | undefined> {
     try {
-      const page = await this.#client.call(`job ${jobId}`, (client, options) =>
-        client.job.listPreparationAndReleaseTaskStatus(jobId, options),
+      const left: { nodeId: string; since: Date }[] = [];
+      const pages = this.#client.list(
+        `job ${jobId}`,
+        (client, options) => client.job.listPreparationAndReleaseTaskStatus(jobId, options),
+        (client, link, options) => client.job.listPreparationAndReleaseTaskStatusNext(link, options),
       );
-      return page.flatMap(
-        ({ nodeId, jobPreparationTaskExecutionInfo: prepared, jobReleaseTaskExecutionInfo: released }) => {
-          if (nodeId === undefined || prepared === undefined) return [];
+      for await (const page of pages)
+        for (const {
+          nodeId,
+          jobPreparationTaskExecutionInfo: prepared,
+          jobReleaseTaskExecutionInfo: released,
+        } of page) {
+          if (nodeId === undefined || prepared === undefined) continue;
           const open = (prepared.state as string).toLowerCase() === 'running';
           const notReleased = released !== undefined && (released.state as string).toLowerCase() === 'running';
-          return open || notReleased ? [{ nodeId, since: prepared.startTime }] : [];
-        },
-      );
+          if (open || notReleased) left.push({ nodeId, since: prepared.startTime });
+        }
+      return left;
     } catch (error) {
       if (isNotOffered(error)) return undefined;
       if (isAbsent(error) || (error instanceof BatchError && error.status === 409)) return [];

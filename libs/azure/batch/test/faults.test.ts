@@ -474,6 +474,19 @@ describe('answers', () => {
         return `never taken for an empty list: given up with ${error.code} after ${faulty.asked.length} tries`;
       });
   }
+  trial('listings', 'nodes that were prepared for a job, on two pages', async () => {
+    const on = /jobpreparationandreleasetaskstatus\?/;
+    const page = (nodeId: string, link?: string): Act => {
+      const jobPreparationTaskExecutionInfo = { state: 'running', startTime: '2026-01-01T00:00:00Z', retryCount: 0 };
+      const body = { value: [{ nodeId, jobPreparationTaskExecutionInfo }], 'odata.nextLink': link };
+      return { kind: 'answer', status: 200, body: JSON.stringify(body) };
+    };
+    const second = `${faulty.url}/jobs/job/jobpreparationandreleasetaskstatus?api-version=2022-10-01.16.0&$skiptoken=1`;
+    faulty.script({ on, times: 1, act: page('a', second) }, { on, times: 1, act: page('b') });
+    const left = await withAdapter({}, (batch) => batch.collector().preparationLeftovers('job'));
+    expect(left?.map(({ nodeId }) => nodeId)).toEqual(['a', 'b']);
+    return 'those of both';
+  });
   trial('answers', '200 with garbage said to be gzip', () =>
     recovers([
       {
