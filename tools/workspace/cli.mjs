@@ -13,8 +13,11 @@ const known = new Map(mains.map((file) => [basename(dirname(dirname(file))), fil
 
 const [name, ...args] = process.argv.slice(2);
 const main = known.get(name ?? '');
-if (main === undefined) {
-  console.error(`name one of: ${[...known.keys()].sort().join(', ')}`);
+const names = [...known.keys()].sort().join(', ');
+if (name === '--help' || name === '-h') {
+  console.log(`npm run cli -- <name> <verb> …, where <name> is one of: ${names}`);
+} else if (main === undefined) {
+  console.error(name === undefined ? `name one of: ${names}` : `nothing is called ${name}; there is: ${names}`);
   process.exitCode = 2;
 } else {
   const config = join(root, '.lab/config', `${name}.json`);

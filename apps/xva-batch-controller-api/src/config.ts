@@ -53,7 +53,11 @@ export const configSchema = z
       .max(64)
       .optional()
       .describe('pool with more memory per slot, for tasks that ran out of it'),
-    maxSpotAttempts: z.int().min(1).optional().describe('executions of a task on spot nodes before dedicated ones'),
+    maxSpotAttempts: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('executions of a task on spot nodes before dedicated ones; absent = 2'),
     splitSetSeconds: z
       .number()
       .positive()
@@ -66,7 +70,7 @@ export const configSchema = z
       .int()
       .min(1_000)
       .optional()
-      .describe("after so long a slot-second of the past counts half against a desk's share, in ms"),
+      .describe("after so long a slot-second of the past counts half against a desk's share, in ms; absent = 1 h"),
     maxPoolNodes: z.int().min(1).default(500).describe('nodes of either kind that a resize may ask for'),
     environment: retentionLabelsSchema.shape.xva_environment.describe(
       "label `xva_environment` of jobs and containers, where several environments share an account; the collector's policy names the same",
@@ -189,7 +193,11 @@ export const configSchema = z
       .string()
       .optional()
       .describe('test switch: the process kills itself at this point, such as `batch.addJob:after`'),
-    shutdownGraceTimeMs: z.int().min(0).default(10_000).describe('time between the two breaths of a stop, in ms'),
+    shutdownGraceTimeMs: z
+      .int()
+      .min(0)
+      .default(10_000)
+      .describe('after a stop signal nothing new is begun; what is under way has so long to end, in ms'),
   })
   .superRefine((config, context) => {
     const either = (

@@ -36,7 +36,11 @@ export const configSchema = z.object({
     .string()
     .optional()
     .describe('for tests only: end with SIGKILL at the Nth passage of a named point, `name` or `name:N`'),
-  shutdownGraceTimeMs: z.int().min(0).default(30_000).describe('time between the two breaths of a stop, in ms'),
+  shutdownGraceTimeMs: z
+    .int()
+    .min(0)
+    .default(30_000)
+    .describe('after a stop signal nothing new is begun; what is under way has so long to end, in ms'),
 });
 
 export type GcConfig = z.output<typeof configSchema>;

@@ -107,7 +107,11 @@ export const configSchema = z
     crashAt: z.enum(crashPoints).optional().describe('test switch: end the process with SIGKILL at this point'),
     opsHost: z.string().default('127.0.0.1').describe('address of the operations port'),
     opsPort: z.int().min(0).max(65_535).default(8082).describe('operations port; 0 = any free one'),
-    shutdownGraceTimeMs: z.int().min(0).default(20_000).describe('time between the two breaths of a stop, in ms'),
+    shutdownGraceTimeMs: z
+      .int()
+      .min(0)
+      .default(20_000)
+      .describe('after a stop signal nothing new is begun; what is under way has so long to end, in ms'),
   })
   .superRefine((config, context) => {
     const pairs = [

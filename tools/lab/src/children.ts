@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createWriteStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -59,6 +59,12 @@ export function processStartTime(pid: number): string | undefined {
   }
 }
 
+/** @throws Error when no lab was ever started in the folder */
+export function requireLab(folder: string): void {
+  if (!existsSync(join(folder, 'children.json')))
+    throw new Error(`no lab is running in ${folder}: start one with npm run lab -- up`);
+}
+
 /**
  * Kills a child of a lab that another process runs; that lab starts it again. Azurite alone is asked to end: it saves
  * every few seconds, so a kill -9 would lose acknowledged writes, which the service that it stands for never does.
@@ -66,6 +72,7 @@ export function processStartTime(pid: number): string | undefined {
  * @throws Error when there is no such child, naming the ones there are.
  */
 export function killChild(folder: string, name: string): number {
+  requireLab(folder);
   const state = JSON.parse(readFileSync(join(folder, 'children.json'), 'utf8')) as readonly Remembered[];
   const child = state.find((one) => one.name === name && processStartTime(one.pid) === one.startTime);
   if (child === undefined)

@@ -4,7 +4,7 @@ import { connectLabSql, controllerOf, sampleRows, type LabAccess } from './acces
 import { formatPipelineBench } from './bench/pipeline-report.ts';
 import { runPipelineBench } from './bench/pipeline.ts';
 import { runCampaign } from './campaign.ts';
-import { killChild, type ChildEvent } from './children.ts';
+import { killChild, requireLab, type ChildEvent } from './children.ts';
 import { appNames, type AppName } from './components.ts';
 import { runDemo } from './demo.ts';
 import { formatHops } from './hops.ts';
@@ -165,6 +165,18 @@ async function requestInLab(
   print(`\n${formatXva(summary)}\n\n${formatHops(followed.hops)}`);
 }
 
+async function sqlInLab(text: string, options: CommonOptions): Promise<void> {
+  requireLab(options.folder);
+  const sql = await connectLabSql(await openLayout(options.folder));
+  try {
+    const rows = await sql.query(text);
+    for (const row of rows) print(JSON.stringify(row));
+    process.stderr.write(`${rows.length} rows\n`);
+  } finally {
+    sql.close();
+  }
+}
+
 const defaultFolder = join(repositoryRoot, '.lab');
 const program = new Command('lab').description('The whole pipeline on this machine.');
 const common = (command: Command): Command =>
@@ -206,6 +218,12 @@ program
   .option('--samples <n>', 'Monte Carlo samples (default: the book’s)')
   .option('--timeout <seconds>', 'longest time for the run', '900')
   .action(requestInLab);
+program
+  .command('sql')
+  .description('in a running lab: run T-SQL on its database, as its owner; a line of JSON for each row')
+  .argument('<text>', 'such as "SELECT RequestId, Status, LastError FROM xva.RunRequest"')
+  .option('--folder <dir>', 'folder of the running lab', defaultFolder)
+  .action(sqlInLab);
 program
   .command('kill')
   .description('in a running lab: kill -9 a process of it; the lab starts it again')
