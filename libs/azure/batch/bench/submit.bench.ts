@@ -136,7 +136,7 @@ function report(count: number, latencyMs: number, sides: readonly Side[], took: 
 
 async function underFaults(): Promise<void> {
   const count = sizes.at(-1)!;
-  const rounds = quick ? 1 : 3;
+  const rounds = quick ? 1 : 7;
   const own: Took[] = [];
   const faulty: Took[] = [];
   for (let round = 0; round < rounds; round += 1) {

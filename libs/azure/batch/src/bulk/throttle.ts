@@ -1,5 +1,5 @@
 /** Above this share of failed tries the whole call slows down, not only the collection that failed. */
-const busyShare = 0.25;
+const busyShare = 0.4;
 /** So many failures with no success between them are no bad luck. */
 const awayInRow = 3;
 /** Weight of the newest reply in the share. */
