@@ -1,7 +1,7 @@
 import { setTracking } from './track.ts';
 import { buildTable } from './table-builder.ts';
 import type { Statement, StatementOf } from '../sql/ast.ts';
-import type { ParseCache } from '../sql/parser.ts';
+import type { ParameterDeclaration, ParseCache } from '../sql/parser.ts';
 import { parseParameters } from '../sql/parser.ts';
 import { converter, storing } from '../types/convert.ts';
 import { endsBatch, outsideSubset, SqlError } from '../types/sql-error.ts';
@@ -53,6 +53,11 @@ export class BatchRunner {
     this.#signal = signal;
     this.#cache = cache;
     this.#hook = hook;
+  }
+
+  /** The parameter list of a call. @throws SqlError for one that is none */
+  parameters(declarations: string): readonly ParameterDeclaration[] {
+    return this.#cache.parameters(declarations);
   }
 
   /** Parses and runs a batch; errors go to the responder. @returns false when an error ended it */

@@ -40,27 +40,43 @@ export function parseParameters(text: string): readonly ParameterDeclaration[] {
   return parameters;
 }
 
-/** Keeps the last parsed batches: the pollers of this world send the same text every second. */
-export class ParseCache {
-  readonly #entries = new Map<string, readonly Statement[]>();
+/** Keeps what was parsed last: the pollers of this world send the same text every second. */
+class TextCache<T> {
+  readonly #entries = new Map<string, T>();
+  readonly #parse: (text: string) => T;
   readonly #capacity: number;
 
-  constructor(capacity = 512) {
+  constructor(parse: (text: string) => T, capacity: number) {
+    this.#parse = parse;
     this.#capacity = capacity;
   }
 
-  parse(text: string): readonly Statement[] {
+  parse(text: string): T {
     const known = this.#entries.get(text);
     if (known !== undefined) {
       this.#entries.delete(text);
       this.#entries.set(text, known);
       return known;
     }
-    const statements = parse(text);
-    if (text.length < 100_000) this.#entries.set(text, statements);
+    const parsed = this.#parse(text);
+    if (text.length < 100_000) this.#entries.set(text, parsed);
     const oldest = this.#entries.keys().next();
     if (this.#entries.size > this.#capacity && oldest.done !== true) this.#entries.delete(oldest.value);
-    return statements;
+    return parsed;
+  }
+}
+
+/** Batches, and the parameter lists of sp_executesql. */
+export class ParseCache {
+  readonly #batches = new TextCache(parse, 512);
+  readonly #parameters = new TextCache(parseParameters, 512);
+
+  parse(text: string): readonly Statement[] {
+    return this.#batches.parse(text);
+  }
+
+  parameters(text: string): readonly ParameterDeclaration[] {
+    return this.#parameters.parse(text);
   }
 }
 

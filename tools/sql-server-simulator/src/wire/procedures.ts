@@ -1,4 +1,4 @@
-import { parseParameters } from '../sql/parser.ts';
+import type { ParameterDeclaration } from '../sql/parser.ts';
 import type { BatchRunner } from '../run/batch.ts';
 import { type Frame, newFrame, type Session } from '../run/session.ts';
 import { converter } from '../types/convert.ts';
@@ -60,8 +60,12 @@ interface Bound {
 }
 
 /** Puts the values into variables of their declared types: by name where the client gives one, else by position. */
-function bind(declarations: string, given: readonly RpcParameter[], offset: number): Bound {
-  const declared = parseParameters(declarations);
+function bind(
+  declared: readonly ParameterDeclaration[],
+  declarations: string,
+  given: readonly RpcParameter[],
+  offset: number,
+): Bound {
   const frame = newFrame();
   for (const { name, type } of declared) frame.variables.set(name.toLowerCase(), { type, value: null });
   const outputs: { ordinal: number; sent: string; declared: string }[] = [];
@@ -101,7 +105,7 @@ async function execute(
   reply: Reply,
   session: Session,
 ): Promise<void> {
-  const { frame, outputs } = bind(prepared.declarations, given, offset);
+  const { frame, outputs } = bind(runner.parameters(prepared.declarations), prepared.declarations, given, offset);
   const leave = session.enterScope();
   try {
     await runner.run(prepared.text, frame);
