@@ -27,8 +27,17 @@ export async function connectLabSql(layout: LabLayout): Promise<LabSql> {
   });
 }
 
-/** The rows of a sample book, as the engine's package prints them. */
-export async function sampleRows(book: string): Promise<BookRows> {
+const sampleBooks = ['demo', 'small'];
+
+/**
+ * The rows of a sample book, as the engine's package prints them; `DEMO`, as its rows are called, is `demo`.
+ *
+ * @throws Error for a book that is no sample
+ */
+export async function sampleRows(name: string): Promise<BookRows> {
+  const book = name.toLowerCase();
+  if (!sampleBooks.includes(book))
+    throw new Error(`no sample book is called ${name}; there are ${sampleBooks.join(', ')}`);
   const { stdout } = await execute('xva-engine', ['sample', '--book', book, '--format', 'rows-json'], {
     maxBuffer: 256 * 1024 * 1024,
   });
